@@ -277,7 +277,7 @@ def _notes(monitor: _LogMonitor, loss: str | None, has_budget: bool) -> Iterator
         skipped = [name for name, rule in RULES.items() if "unknown" not in rule.families]
         yield (
             f"the loss was not named, so {' and '.join(skipped)} were not judged, and exploding "
-            f"only by growth; name it with --loss ({comma_list(LOSSES)})"
+            f"only by a critic's bound; name it with --loss ({comma_list(LOSSES)})"
         )
 
 

@@ -43,7 +43,7 @@ def changed(
 
 
 def judged(
-    loss: str, ticks: Ticks, preset: str = "default", budget: float | None = BUDGET
+    loss: str | None, ticks: Ticks, preset: str = "default", budget: float | None = BUDGET
 ) -> Verdict | None:
     """The verdict on a whole run."""
     monitor = HealthMonitor(loss, preset=preset, budget_kimg=budget)

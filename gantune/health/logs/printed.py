@@ -33,13 +33,14 @@ _HEADING = re.compile(r"\s*([=*#-])\1{2,}[^=*#-].*\1{3,}\s*$")  # ==== Training 
 _SCORE = re.compile(r"\bfid(?!el)|\bfr[eé]chet inception distance", re.IGNORECASE)
 _BEST = re.compile(r"\bbest\b", re.IGNORECASE)
 _SCORE_NAME = re.compile(r"fid\w*$", re.IGNORECASE)
+_GAP = r"[\s:#=\[(]{0,12}"  # between a counter's word and its number
 _COUNTER = re.compile(
     r"(?P<word>epochs?|ep|batch(?:es)?|steps?|iter(?:ation)?s?|itr|it|tick|kimg|train)?"
-    rf"(?:\((?:train|training)\))?[\s:#=\[(]*(?<![\d.\w/])(?P<at>{_WHOLE})\s*/\s*(?P<of>{_WHOLE})(?![\d.]*/)",
+    rf"(?:\((?:train|training)\))?{_GAP}(?<![\d.\w/])(?P<at>{_WHOLE})\s*/\s*(?P<of>{_WHOLE})(?![\d.]*/)",
     re.IGNORECASE,
 )
 _WORD = re.compile(
-    r"\b(?P<word>epoch|ep|batch|step|iter(?:ation)?|itr|kimg)s?\b[\s:#=\[(]*"
+    rf"\b(?P<word>epoch|ep|batch|step|iter(?:ation)?|itr|kimg)s?\b{_GAP}"
     rf"(?P<at>(?:{_WHOLE})(?:\.\d+)?)",
     re.IGNORECASE,
 )

@@ -16,8 +16,8 @@ class Exploding(Rule):
     The scale of a probability or margin loss is its neutral value: above it D is worse than
     guessing. A critic has no neutral value, because weight clipping leaves its scale open. So its
     loss, and the gradients of all families, must both exceed a bound and have grown far beyond
-    the run's opening. Where the scale is unknown (an unknown family, or a loss with other terms),
-    only growth can be judged, so the loss must have grown by both bounds together. G's loss is not
+    the run's opening. So must a loss of an unknown family. Of a loss with other terms only growth
+    can be judged, so it must have grown by both bounds together. G's loss is not
     judged: a critic's mean output drifts freely, and in the other families G's loss explodes only
     if D's does or D has won.
 
@@ -34,8 +34,9 @@ class Exploding(Rule):
     loss: Positive
     """D's loss over its neutral value."""
     critic_loss: Positive
-    """A critic's loss. One of Lipschitz constant 1 cannot separate two sets of images in [-1, 1]
-    by more than their diameter, 2 sqrt(C H W): 64 for 32x32 gray, 887 for 256x256 colour."""
+    """A critic's loss, or an unknown one. A critic of Lipschitz constant 1 cannot separate two
+    sets of images in [-1, 1] by more than their diameter, 2 sqrt(C H W): 64 for 32x32 gray, 887
+    for 256x256 colour."""
     gradient: Positive
     """Norm of a player's whole gradient."""
     growth: Positive
@@ -103,8 +104,7 @@ class Exploding(Rule):
         return None
 
     def _bound(self, signal: str, opening: float, history: History) -> float:
-        if signal != "d_loss":
-            return max(self.gradient, self.growth * opening)
-        if history.facts.family == "critic" and not history.is_scaled:
-            return max(self.critic_loss, self.growth * opening)
-        return self.critic_loss * self.growth * opening if opening else math.inf
+        if signal == "d_loss" and history.is_scaled:
+            return self.critic_loss * self.growth * opening if opening else math.inf
+        least = self.critic_loss if signal == "d_loss" else self.gradient
+        return max(least, self.growth * opening)

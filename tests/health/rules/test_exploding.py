@@ -65,6 +65,16 @@ def test_critic_that_grows_from_a_small_opening_is_tolerated() -> None:
     assert judged("wgan", ticks) is None
 
 
+def test_an_unknown_loss_is_stopped_above_the_bound_of_a_critic() -> None:
+    grown = changed(calm("hinge"), 6, d_loss=15_000.0)
+    verdict = judged(None, grown)
+    assert verdict is not None and verdict.rule == "exploding"
+    assert judged(None, changed(calm("hinge"), 6, d_loss=5_000.0)) is None
+    assert judged(None, changed(calm("hinge"), 0, d_loss=15_000.0)) is None
+    scaled = HealthMonitor(None, budget_kimg=40.0, auxiliary=True)
+    assert not any(scaled.observe(**tick) for tick in grown), "its factor may be large"
+
+
 def test_mean_of_a_critic_drifts_freely() -> None:
     ticks = [t | {"g_loss": -1e5 * (t["kimg"] or 0.0)} for t in calm("wgan")]
     assert judged("wgan", ticks) is None
