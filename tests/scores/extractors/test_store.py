@@ -173,7 +173,7 @@ def test_a_resize_that_has_no_effect_is_said(points: ImageSet, tmp_path: Path) -
 def test_an_unknown_name_gets_its_nearest(tmp_path: Path) -> None:
     with pytest.raises(ScoreError, match=r"'clasifier' is unknown.*did you mean 'classifier'"):
         resolve_extractor("clasifier", made_up(), tmp_path)
-    with pytest.raises(ScoreError, match=r"one of auto, inception, classifier, random, points"):
+    with pytest.raises(ScoreError, match=r"one of auto, inception, dinov2, dinov2-b14, "):
         resolve_extractor("xyz", made_up(), tmp_path)
 
 
