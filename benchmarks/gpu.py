@@ -28,6 +28,7 @@ from benchmarks.publish import Report, describe_machine, table
 from benchmarks.search_overhead import measure as measure_search
 from benchmarks.trainer_speed import LATENT, Case, PlainLoop, noise_images
 from gantune.config import make_config
+from gantune.gan.precision import float32_computed
 from gantune.gan.recorded_step import Recorder
 from gantune.gan.trainer import Trainer
 from gantune.scores.extractors.dinov2 import DinoV2
@@ -50,6 +51,9 @@ class Unrecorded:
 
     def record(self, run: Callable[[], None]) -> Any:
         raise RuntimeError("left out for comparison")
+
+    def forget(self) -> None:
+        """There is nothing to forget."""
 
 
 def trainer_of(
@@ -203,9 +207,12 @@ def measure_scoring(device: torch.device, seconds: float) -> list[dict[str, Any]
                 continue
 
             def run(network: Any = network, precision: str = precision) -> int:
-                torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
                 is_bf16 = precision == "bf16"
-                with torch.autocast(device.type, torch.bfloat16, is_bf16), torch.inference_mode():
+                with (
+                    float32_computed("tf32" if precision == "tf32" else "ieee"),
+                    torch.autocast(device.type, torch.bfloat16, is_bf16),
+                    torch.inference_mode(),
+                ):
                     network(images).sum().item()
                 return len(images)
 

@@ -6,6 +6,7 @@ recording did, so everything that changes along a run lies in tensors that stay 
 """
 
 import logging
+import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import Protocol
@@ -34,6 +35,9 @@ class Recorder(Protocol):
         """Calls ``run`` and records it; its work is done once. Raises ``RuntimeError`` where that
         is impossible, and then nothing is done on the device."""
 
+    def forget(self) -> None:
+        """All recordings are gone, and what comes next takes other memory."""
+
 
 class CudaGraphs:
     """Records CUDA graphs that share one pool of memory.
@@ -43,16 +47,32 @@ class CudaGraphs:
 
     def __init__(self, device: torch.device, random: torch.Generator) -> None:
         self._device, self._random = device, random
+        # One of its own: torch's common one belongs to the process's first GPU, and what an earlier
+        # training frees on it would be taken from the graphs of this one.
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle()
 
     def record(self, run: Callable[[], None]) -> torch.cuda.CUDAGraph:
         """Records ``run`` on a stream of its own, and replays it once."""
-        graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self._random)
-        with torch.cuda.device(self._device), torch.cuda.graph(graph, pool=self._pool):
-            run()
-        graph.replay()
+        before = torch.cuda.current_stream(self._device)
+        with torch.cuda.device(self._device), warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*CUDA Graph is empty")
+            graph = torch.cuda.CUDAGraph()
+            graph.register_generator_state(self._random)
+            try:
+                with torch.cuda.graph(
+                    graph, self._pool, self._stream, capture_error_mode="thread_local"
+                ):
+                    run()
+            except UserWarning as error:
+                raise RuntimeError(str(error)) from None
+            finally:
+                torch.cuda.set_stream(before)  # torch stays on the other one where it fails
+            graph.replay()
         return graph
+
+    def forget(self) -> None:
+        self._pool = torch.cuda.graph_pool_handle()
 
 
 class RecordedStep:
@@ -60,47 +80,69 @@ class RecordedStep:
 
     A phase is everything that decides which work a step does. Its first step runs as it is, so that
     all memory is there, its second one is recorded, later ones are replayed. Where a recording
-    fails, this step and all later ones run as they are, and the log says why. ``undo``: called
-    then, to forget what the failed recording has left on the host.
+    fails, this step and all later ones run as they are, and the log says why.
     """
 
-    def __init__(self, recorder: Recorder, undo: Callable[[], None]) -> None:
+    def __init__(self, recorder: Recorder) -> None:
         self._recorder: Recorder | None = recorder
-        self._undo = undo
         self._seen: set[Hashable] = set()
         self._recordings: dict[Hashable, tuple[Recording, Counter[str]]] = {}
 
-    def run(self, phase: Hashable, step: Callable[[], None], statistics: TickStatistics) -> None:
-        """Does the work of ``step``, which adds to ``statistics``."""
+    def __len__(self) -> int:
+        """How many phases are recorded."""
+        return len(self._recordings)
+
+    def run(
+        self,
+        phase: Hashable,
+        step: Callable[[], None],
+        statistics: TickStatistics,
+        undo: Callable[[], None],
+    ) -> None:
+        """Does the work of ``step``, which adds to ``statistics``.
+
+        ``undo`` forgets what a recording that failed has left on the host.
+        """
         if phase in self._recordings:
             recording, added = self._recordings[phase]
             recording.replay()
             statistics.count(added)
-        elif phase in self._seen and self._recorder is not None:
-            before = statistics.counts
-            try:
-                recording = self._recorder.record(step)
-            except RuntimeError as error:  # memory, or an operation that cannot be recorded
-                _log.warning(
-                    "the training step is not recorded as a CUDA graph (%s): training goes on "
-                    "without, which is slower for small networks",
-                    first_line(error),
-                )
-                self._recorder = None
-                self.drop()
-                self._undo()
-                statistics.set_counts(before)
-                step()
-            else:
-                self._recordings[phase] = recording, statistics.counts - before
-        else:
+        elif phase not in self._seen or self._recorder is None:
             self._seen.add(phase)
             step()
+        else:
+            before = statistics.counts
+            made = self._try(self._recorder, step)
+            if made is not None:
+                self._recordings[phase] = made, statistics.counts - before
+                return
+            self.drop()
+            self._recorder = None
+            undo()
+            statistics.set_counts(before)
+            step()
+
+    def _try(self, recorder: Recorder, step: Callable[[], None]) -> Recording | None:
+        """The recording; ``None``, and a line in the log, where that fails."""
+        try:
+            return recorder.record(step)
+        except RuntimeError as error:  # memory, or an operation that cannot be recorded
+            cause: BaseException = error
+            while cause.__context__ is not None:  # torch fails once more where it ends the graph
+                cause = cause.__context__
+            _log.warning(
+                "the training step is not recorded as a CUDA graph (%s): training goes on "
+                "without, which is slower for small networks",
+                first_line(cause),
+            )
+            return None
 
     def drop(self) -> None:
         """Forgets all recordings: the memory that they use is replaced."""
         self._recordings.clear()
         self._seen.clear()
+        if self._recorder is not None:
+            self._recorder.forget()
 
 
 def why_not_recorded(

@@ -110,6 +110,11 @@ class Trainer:
         return self._training.step
 
     @property
+    def recorded_phases(self) -> int:
+        """How many phases of the training step are recorded and replayed; 0 without a recorder."""
+        return self._training.recorded_phases
+
+    @property
     def generator(self) -> torch.nn.Module:
         """The generator in training."""
         return self._training.g.network
@@ -167,16 +172,9 @@ class Trainer:
         """
         static = self._static_indices
         if static is None:
-            return lambda number: self._batch(self._next_indices(number))
+            return lambda _, number: self._batch(self._next_indices(number))
         static.copy_(self._next_indices(len(static)))
-        drawn = 0
-
-        def draw(number: int) -> RealBatch:
-            nonlocal drawn
-            drawn += number
-            return self._batch(static[drawn - number : drawn])
-
-        return draw
+        return lambda at, number: self._batch(static[at : at + number])
 
     def _next_indices(self, number: int) -> Tensor:
         if self.on_batch is not None:

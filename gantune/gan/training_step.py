@@ -40,8 +40,9 @@ class RealBatch:
     labels: Tensor | None
 
 
-DrawBatch = Callable[[int], RealBatch]
-"""Draws the next so many real images."""
+DrawBatch = Callable[[int, int], RealBatch]
+"""``draw(at, number)``: so many real images, the first of which is the step's ``at``-th. Each is
+drawn once, in order; a step that is done again begins anew."""
 
 
 class TrainingStep:
@@ -80,7 +81,7 @@ class TrainingStep:
         self._device_numbers = None
         if recorder is not None or device.type == "cuda":
             self._device_numbers = DeviceNumbers(device, config.discriminator.steps)
-        self._recorded = None if recorder is None else RecordedStep(recorder, self._clear)
+        self._recorded = None if recorder is None else RecordedStep(recorder)
         self.step, self.images_seen = 0, 0
         self.images_before = 0
         """Real images that the initial weights were trained on, in another run."""
@@ -104,7 +105,7 @@ class TrainingStep:
         if self._recorded is None or is_first:
             work()
         else:
-            self._recorded.run(phase, work, statistics)
+            self._recorded.run(phase, work, statistics, self._clear)
         self.images_seen += d_steps * self.config.batch_size
         self.step += 1
         if self._adaptive is not None:
@@ -125,7 +126,7 @@ class TrainingStep:
         # ---- Discriminator ----------------------------------------------------------------
         for k in range(d_steps):
             batches, d_logits = [], []
-            for real, z, fake in self._batches(draw, is_last=k == d_steps - 1):
+            for real, z, fake in self._batches(draw, k, is_last=k == d_steps - 1):
                 images = torch.stack([real.images, fake.detach()])  # [2, N, ...]
                 seen = self._augmented(images.flatten(0, 1), numbers.noise[k]).view_as(images)
                 logits = self._discriminate_pair(seen, real.labels)  # [2, N]
@@ -216,16 +217,17 @@ class TrainingStep:
     # ---- Batches --------------------------------------------------------------------------
 
     def _batches(
-        self, draw: DrawBatch, *, is_last: bool
+        self, draw: DrawBatch, k: int, *, is_last: bool
     ) -> Iterator[tuple[RealBatch, Tensor, Tensor]]:
-        """The parts of one batch of D, drawn when needed: real images, latents, generated images.
+        """Parts of D's ``k``-th batch, drawn when needed: real images, latents, generated images.
 
         At D's last step the images keep their graph, for the step of G. Not with accumulation,
         which is there to save the memory that graphs take.
         """
         parts, latent = self.config.accumulation, self.config.network.latent
-        for _ in range(parts):
-            real = draw(self.config.batch_size // parts)
+        share = self.config.batch_size // parts
+        for part in range(parts):
+            real = draw(k * self.config.batch_size + part * share, share)
             z = self._random.normal(len(real.images), latent)
             with torch.set_grad_enabled(is_last and parts == 1):
                 fake = self._generate(z, real.labels)
@@ -306,6 +308,11 @@ class TrainingStep:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, self._dtype, self._dtype != torch.float32)
+
+    @property
+    def recorded_phases(self) -> int:
+        """How many phases of the step are replayed."""
+        return 0 if self._recorded is None else len(self._recorded)
 
     def forget_recordings(self) -> None:
         """Records anew: what follows replaces memory that recordings use."""

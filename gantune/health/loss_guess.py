@@ -40,7 +40,7 @@ def guess_loss(first: Sequence[Mapping[str, float]]) -> Guess | None:
         return None
     if min(d) < 0:
         return Guess("wgan")
-    if guess := _cross_entropy(first):
+    if (not g or min(g) >= 0) and (guess := _cross_entropy(first)):  # a hinge G has any sign
         return guess
     at_d, at_g = statistics.median(d[:3]), statistics.median(g[:3]) if g else None
     vanilla, hinge = (LOSSES[name].discriminator_neutral for name in ("vanilla", "hinge"))

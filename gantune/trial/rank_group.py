@@ -24,7 +24,7 @@ from gantune.gan.ranks import Ranks
 from gantune.io.formatting import setting_duration
 from gantune.io.processes import describe_exit
 from gantune.io.trust import allowances
-from gantune.trial.devices import available_cores
+from gantune.trial.devices import available_cores, thread_count
 from gantune.trial.process import Message, Process, Progress, end_all
 from gantune.trial.records import Outcome
 
@@ -71,7 +71,8 @@ def train_in_group(
     ``TrainingError`` where a process dies, fails or hangs, and every error that the first one
     raises for the user.
     """
-    threads = max(1, available_cores() // len(devices))
+    share = max(1, available_cores() // len(devices))
+    threads = thread_count(arguments["threads"], share)
     members: list[_Member] = []
     with ExitStack() as stack:
         stack.callback(end_all, members)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -75,11 +76,22 @@ class Further:
         self._load, self._first, self._real = load, first, real
         self._device, self._observer = device, observer
 
-    def add_to(self, score: Score, sample: Sample) -> Score:
-        """The score with the others beside it, of the same samples. Raises ``ScoreError``."""
-        scored = [evaluator.score(sample, full=True) for evaluator in self.evaluators]
-        found = [FurtherScore(one.name, one.value, one.error, one.protocol) for one in scored]
-        return replace(score, also=(*score.also, *found))
+    def add_to(
+        self,
+        score: Score,
+        sample: Sample,
+        seeded: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> Score:
+        """The score with the others beside it, of the same samples. Raises ``ScoreError``.
+
+        ``seeded``: within it each is taken, for samples that draw global random numbers.
+        """
+        found = list(score.also)
+        for evaluator in self.evaluators:
+            with seeded():
+                one = evaluator.score(sample, full=True)
+            found.append(FurtherScore(one.name, one.value, one.error, one.protocol))
+        return replace(score, also=tuple(found))
 
     @cached_property
     def evaluators(self) -> list[Evaluator]:

@@ -10,15 +10,22 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from gantune.config import TrialConfig
-from gantune.errors import CheckpointError, ScoreError, TrainerError, TrialStopped
+from gantune.errors import (
+    CheckpointError,
+    ScoreError,
+    TrainerError,
+    TrialStopped,
+    first_line,
+)
 from gantune.events import Observer
-from gantune.gan.device_support import out_of_memory_text
+from gantune.gan.device_support import is_out_of_memory, out_of_memory_text
 from gantune.gan.precision import used_precision
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.evaluator import Evaluator, Sample
@@ -296,11 +303,19 @@ class Session:
         protocol = evaluator.protocols.full if full else evaluator.protocols.rung
         further = self._scoring.further if full else None
         beating = with_heartbeat(sample, self.heartbeat)
-        with seeded(protocol.latent_seed or 0, self.device):
-            if further is None:
-                return evaluator.score(beating, full=full)
-            score = evaluator.score(beating, full=True, extrapolate=further.extrapolates)
-            return further.add_to(score, beating)
+        is_limit = further is not None and further.extrapolates
+        seeding = partial(seeded, protocol.latent_seed or 0, self.device)
+        with seeding():
+            score = evaluator.score(beating, full=full, extrapolate=is_limit)
+        if further is None:
+            return score
+        try:
+            return further.add_to(score, beating, seeding)
+        except Exception as error:  # they never decide what becomes of a run
+            if not isinstance(error, ScoreError | OSError) and not is_out_of_memory(error):
+                raise
+            _log.warning("no score beside the first: %s", first_line(error))
+            return score
 
     def _finish_rung(
         self, score: Score, full: Score | None = None, sample: Sample | None = None

@@ -81,12 +81,52 @@ class Tapes:
         self.tapes.append(tape)
         return tape
 
+    def forget(self) -> None:
+        """A tape needs no common memory."""
+
 
 class NoTapes:
     """Cannot record anything, so that each step runs as it is."""
 
     def record(self, run: Callable[[], None]) -> Tape:
+        """Raises ``RuntimeError``."""
         raise RuntimeError("there is no tape")
+
+    def forget(self) -> None:
+        """There is none."""
+
+
+class TornTapes(NoTapes):
+    """Fails within a recording, after so many operations, and then nothing is done on the device.
+
+    ``save``: keeps what is on the device, and returns what puts it back.
+    """
+
+    def __init__(self, operations: int, save: Callable[[], Callable[[], None]]) -> None:
+        self._operations, self._save = operations, save
+
+    def record(self, run: Callable[[], None]) -> Tape:
+        restore = self._save()
+        try:
+            with _Torn(self._operations):
+                run()
+        finally:
+            restore()
+        raise AssertionError("the step has fewer operations")
+
+
+class _Torn(TorchDispatchMode):
+    def __init__(self, operations: int) -> None:
+        super().__init__()
+        self._left = operations
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise RuntimeError("the tape is torn")
+        return func(*args, **(kwargs or {}))
 
 
 def _tensors(tree: Any) -> Iterator[Tensor]:

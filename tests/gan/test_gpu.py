@@ -118,6 +118,7 @@ def test_a_graph_trains_as_each_step_does(network: str) -> None:
             Trainer(config, images_for(config), "cuda", recorder=r) for r in (None, NoTapes())
         )
         assert len(list(graphs)) == len(list(each))
+        assert graphs.recorded_phases > 0 == each.recorded_phases
     finally:
         torch.use_deterministic_algorithms(False)
     assert_same_state(graphs.state_dict(), each.state_dict())

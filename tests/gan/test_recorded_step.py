@@ -6,8 +6,11 @@ operations in the same memory, and sees no number and no tensor that is made on 
 
 from __future__ import annotations
 
+import gc
 import logging
 import random
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,7 +23,7 @@ from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
 from gantune.space import load_space, shipped_spaces
 from tests.gan.builders import assert_same_state, config_of, images_for
-from tests.gan.tape import NoTapes, Tapes
+from tests.gan.tape import NoTapes, Tapes, TornTapes
 from tests.gan.test_training_step import EVERYTHING
 
 MIXES: dict[str, dict[str, Any]] = {
@@ -106,10 +109,13 @@ def test_every_shipped_recipe_can_be_replayed(name: str) -> None:
         tree = config.model_dump() | {"batch_size": 4, "accumulation": 1, "precision": "fp32"}
         tree |= {"kimg": steps / 1000, "tick_kimg": 1000.0, "compile": False}
         short = resolved(TrialConfig.model_validate(tree), images)
-        trainers = [Trainer(short, images, "cpu", recorder=r) for r in (Tapes(), NoTapes())]
+        recorder = Tapes()
+        trainers = [Trainer(short, images, "cpu", recorder=r) for r in (recorder, NoTapes())]
         ticks = [plain(list(trainer)) for trainer in trainers]
         assert ticks[0] == ticks[1]
         assert_same_state(*(trainer.state_dict() for trainer in trainers))
+        # A beta2 that changes is part of the phase, so that no phase comes twice.
+        assert bool(recorder.tapes) == (short.schedule.beta2_end is None)
 
 
 def test_numbers_on_the_device_train_as_those_on_the_host() -> None:
@@ -171,3 +177,51 @@ def test_where_recording_fails_training_goes_on(caplog: pytest.LogCaptureFixture
         ticks = list(trainer)
     assert ticks[-1].kimg == pytest.approx(0.2)
     assert [record.getMessage().count("there is no tape") for record in caplog.records] == [1]
+
+
+@pytest.mark.parametrize("operations", [8, 60, 120])
+def test_a_recording_that_fails_leaves_nothing_behind(operations: int) -> None:
+    """It may fail after images were drawn, and after D's gradient or step."""
+    config = config_of(kimg=0.2, augment={"cutout": True, "probability": "adaptive"})
+    torn = trainer_of(config, TornTapes(operations, lambda: keep(torn)))
+    each = trainer_of(config, NoTapes())
+    assert plain(list(torn)) == plain(list(each))
+    assert_same_state(torn.state_dict(), each.state_dict())
+
+
+def keep(trainer: Trainer) -> Callable[[], None]:
+    """Keeps all that a step changes on the device; what is returned puts it back."""
+    training, random = trainer._training, trainer._random.get_state()
+    adaptive = training._adaptive
+    assert adaptive is not None
+    moments = [
+        value
+        for player in (training.g, training.d)
+        for state in player.optimizer.state.values()
+        for value in state.values()
+    ]
+    networks = (trainer.generator, trainer.discriminator, trainer.generator_ema)
+    tensors = [
+        *(weight for network in networks for weight in network.state_dict().values()),
+        *(*moments, adaptive._value, adaptive._signs, *trainer._statistics._sums.values()),
+    ]
+    copies = [tensor.clone() for tensor in tensors]
+
+    def restore() -> None:
+        trainer._random.set_state(random)
+        for tensor, copy in zip(tensors, copies, strict=True):
+            tensor.copy_(copy)
+
+    return restore
+
+
+def test_a_trainer_and_its_recordings_end_at_once() -> None:
+    trainer = trainer_of(config_of(kimg=0.1, tick_kimg=0.1), Tapes())
+    list(trainer)
+    alive = weakref.ref(trainer.generator)
+    gc.disable()
+    try:
+        del trainer
+        assert alive() is None
+    finally:
+        gc.enable()

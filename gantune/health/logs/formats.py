@@ -158,6 +158,7 @@ class PrintedReader(Reader):
         super().__init__(recorder)
         self._places: dict[str, str] = {}
         self._is_validation = False
+        self._validated = -1.0  # epoch of the last heading
 
     def read(self, lines: Lines) -> Iterator[Record]:
         for line in lines:
@@ -167,8 +168,12 @@ class PrintedReader(Reader):
         """The records of one line."""
         if (is_validation := heading(line)) is not None:
             self._is_validation = is_validation
+            self._validated = _epoch(self._places)
         found = pairs(line, is_validation=self._is_validation)
         places = {name: found[name] for name in PLACES if name in found}
+        if self._is_validation and _epoch(places) > self._validated:
+            self._is_validation = False  # the next epoch begins with training
+            found = pairs(line)
         self._places = {**self._places, **places} if "epoch" not in places else places
         if not found or not self.recorder.columns.find(tuple(found)).names & set(JUDGED):
             return
@@ -178,6 +183,14 @@ class PrintedReader(Reader):
         earlier = self._places if not places else {"epoch": self._places.get("epoch", "")}
         found |= {name: at for name, at in earlier.items() if at and name not in found}
         yield from self.recorder.records(tuple(found), list(found.values()), lines.number)
+
+
+def _epoch(places: Mapping[str, str]) -> float:
+    """The epoch of a place; -1 without one."""
+    try:
+        return float(places.get("epoch", -1))
+    except ValueError:
+        return -1.0
 
 
 def split_header(line: str) -> tuple[tuple[str, ...], str]:

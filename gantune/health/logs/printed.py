@@ -29,7 +29,7 @@ _TIME = re.compile(
 _REPEATED = re.compile(r"(\D)\1{7,}")  # rules, bars and gaps, which take patterns long
 _REMARK = re.compile(r"(?<=\w)\s+\([^()]*\)(?=\s*[:=])")  # FID (5000 samples): 20
 _VALIDATION = re.compile(r"\b(?:val|valid|validation|eval|evaluation|test)\b", re.IGNORECASE)
-_HEADING = re.compile(r"\s*([=*#-])\1{2,}[^=*#-].*\1{3,}\s*$")  # ==== Training Loss ====
+_RULES = "=*#-"  # ==== Training Loss ====
 _SCORE = re.compile(r"\bfid(?!el)|\bfr[eé]chet inception distance", re.IGNORECASE)
 _BEST = re.compile(r"\bbest\b", re.IGNORECASE)
 _SCORE_NAME = re.compile(r"fid\w*$", re.IGNORECASE)
@@ -90,7 +90,11 @@ def pairs(line: str, *, is_validation: bool = False) -> dict[str, str]:
 def heading(line: str) -> bool | None:
     """Whether a heading, a line between two rules, says that the losses below it are those of a
     validation set; ``None`` for any other line."""
-    if not _HEADING.match(line):
+    text = line.strip()
+    if not text or text[0] not in _RULES or len(text) > _LONGEST:
+        return None
+    rule = 3 * text[0]
+    if not (text.startswith(rule) and text.endswith(rule)) or not text.strip(text[0]):
         return None
     return bool(_VALIDATION.search(line)) and "loss" in line.lower()
 

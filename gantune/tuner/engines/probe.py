@@ -19,6 +19,7 @@ CUDA_CONTEXT = 0.5
 
 _TICK_SECONDS = 0.25  # between two looks at the clock
 _ENDLESS = 1e9  # kimg
+_WARM_STEPS = 4
 
 
 def main() -> None:
@@ -71,8 +72,9 @@ def _warm_up(
     config: TrialConfig, real: RealImages, device: torch.device, evaluator: Evaluator | None
 ) -> tuple[Trainer, float]:
     """A trainer after its first steps and one score, and the seconds that its kimg took at the
-    speed of the last step."""
-    step = config.batch_size / 1000
+    speed of the last steps."""
+    # Of a tick's steps the third is the first that is recorded, which takes memory too.
+    step = _WARM_STEPS * config.discriminator.steps * config.batch_size / 1000
     endless = config.model_copy(update={"kimg": _ENDLESS, "tick_kimg": step})
     trainer = Trainer(endless, real.learned, device, real.held_out)
     ticks = iter(trainer)

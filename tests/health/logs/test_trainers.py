@@ -346,6 +346,28 @@ def test_losses_below_the_heading_of_a_validation_set_are_not_those_of_training(
     assert (found.records, found.last, found.kind) == (40, 4000, "healthy")
 
 
+def test_the_next_epoch_ends_a_validation(tmp_path: Path) -> None:
+    path = tmp_path / "train.log"
+    path.write_text(
+        repeated(
+            lambda k: (
+                f"Epoch {1 + k}/40 D_loss: {D} G_loss: {G}\n"
+                "==== Validation Loss ====\n"
+                "D_loss: 0.001 G_loss: 9"
+            )
+        )
+    )
+    found = diagnose(path, loss="vanilla")
+    assert (found.records, found.kind) == (40, "healthy")
+
+
+def test_hinge_beside_outputs_in_the_unit_interval_is_not_vanilla(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    rows = "".join(f"{100 * k},0.3,0.1,1.8,-0.1\n" for k in range(40))
+    path.write_text("step,d_real,d_fake,d_loss,g_loss\n" + rows)
+    assert "vanilla" not in " ".join(diagnose(path).notes)
+
+
 def test_files_of_one_scalar_beside_each_other_are_joined(tmp_path: Path) -> None:
     (tmp_path / "d_loss.txt").write_text(repeated(lambda _: f"{D}"))
     (tmp_path / "g_loss.txt").write_text(repeated(lambda _: f"{G}"))
