@@ -33,7 +33,7 @@ from gantune.scores.feature_statistics import BATCH
 from gantune.scores.features import Extractor
 from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Samples
 from gantune.scores.score import differing_text
-from gantune.scores.text import few_samples_text
+from gantune.scores.text import few_samples_text, few_to_extrapolate_text
 from gantune.trial.devices import find_devices
 from gantune.trial.scoring import Further, load_real_images, make_evaluator
 
@@ -144,6 +144,9 @@ def evaluate_all(
         terms = terms or _terms_asked_for(entries, request, place, observer)
         count = terms.protocols.full.generated
         if text := few_samples_text(count, terms.extractor.features):
+            observer.message(text)
+        features = terms.extractor.features
+        if request.also.extrapolates and (text := few_to_extrapolate_text(count, features)):
             observer.message(text)
         with torch_threads(terms.threads):
             evaluator = make_evaluator(

@@ -40,6 +40,16 @@ def few_samples_text(samples: int, features: int, what: str = "the score") -> st
     )
 
 
+def few_to_extrapolate_text(samples: int, features: int) -> str:
+    """A warning where an extrapolation rests on halves with fewer samples than features."""
+    if samples // 2 >= features:
+        return ""
+    return (
+        f"half of {samples:,} samples are fewer than the {features:,} features: the extrapolation "
+        f"to infinitely many is not to be trusted; take {2 * features:,} samples or more"
+    )
+
+
 def extra_metrics_text(recall: float | None, coverage: float | None) -> str:
     """The metrics beside a score: ``recall 0.61, coverage 0.70``, or that there are none."""
     if recall is None or coverage is None:

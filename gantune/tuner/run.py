@@ -21,7 +21,7 @@ from gantune.io.yaml_document import format_document
 from gantune.run_folder.run import read_protocol
 from gantune.scores import Protocol, Protocols, load_extractor, make_protocols, resolve_extractor
 from gantune.scores.score import check_same_protocol, extrapolated_name
-from gantune.scores.text import few_samples_text, protocol_text
+from gantune.scores.text import few_samples_text, few_to_extrapolate_text, protocol_text
 from gantune.trial.pictures import draw_real_images
 from gantune.trial.scoring import Further, load_further, make_evaluator, resolve_further
 from gantune.tuner.driver import Driver, SearchContext
@@ -177,12 +177,15 @@ def _prepare_scores(search: Search, observer: Observer) -> Protocols:
     if few:
         observer.message(few)
     make_evaluator(extractor, search.real, protocols, device, observer)
-    _prepare_further(search, protocols.full, observer)
+    _prepare_further(search, protocols.full, features, observer)
     return protocols
 
 
-def _prepare_further(search: Search, first: Protocol, observer: Observer) -> None:
-    """Chooses the extractors of further scores once for the run, and caches their statistics."""
+def _prepare_further(search: Search, first: Protocol, features: int, observer: Observer) -> None:
+    """Chooses the extractors of further scores once for the run, and caches their statistics.
+
+    ``features``: of the first extractor.
+    """
     assert search.real is not None
     folder, scores = search.folder, search.space.objective.further()
     device, images = search.scoring_device, search.real.learned
@@ -197,6 +200,8 @@ def _prepare_further(search: Search, first: Protocol, observer: Observer) -> Non
     if scores.extrapolates:
         named.insert(0, extrapolated_name(first.score_name))
     observer.message(f"finals are also scored by {comma_list(named)}, which do not rank them")
+    if scores.extrapolates and (few := few_to_extrapolate_text(first.generated, features)):
+        observer.message(few)
     for evaluator in further.evaluators:
         if few := few_samples_text(first.generated, evaluator.extractor.features):
             observer.message(f"{evaluator.protocols.full.score_name}: {few}")

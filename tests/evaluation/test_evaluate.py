@@ -21,7 +21,7 @@ from gantune.evaluation.evaluate import evaluate_all, open_samples
 from gantune.evaluation.request import EvaluationRequest
 from gantune.events import Observer
 from gantune.run_folder.trial import TrialFolder
-from gantune.scores import ExtractorChoice, Score
+from gantune.scores import ExtractorChoice, Score, resolve_extractor
 from gantune.scores.text import few_samples_text
 from gantune.tuner.options import Options
 from gantune.tuner.state import read_run
@@ -64,8 +64,6 @@ def rank(*samples: Path | np.ndarray, **terms: object) -> list[tuple[str, Score]
 
 def train_beside(run: Path, extractor: str, out: Path) -> Score:
     """The score of a short training under the protocol of a search that has this extractor."""
-    from gantune.scores import resolve_extractor
-
     run.mkdir(parents=True)
     (run / "space.yaml").write_text(FEW)
     images = load_images(DataConfig(**CONFIG["data"]))
@@ -345,3 +343,25 @@ def test_scores_beside_the_first(digits: np.ndarray) -> None:
 def test_the_extractor_of_the_first_score_is_not_named_again(digits: np.ndarray) -> None:
     with pytest.raises(ScoreError, match="also: random is the extractor of the first score"):
         gantune.evaluate(digits, "digits", extractor="random", also=["random"])
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_training_of_a_search_has_the_scores_beside_the_first(
+    is_damaged: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = tmp_path / "run"
+    damaged = run / "extractor/also-0/extractor.json"
+    damaged.parent.mkdir(parents=True)
+    space = "objective: {samples: 300, rung_samples: 32, also: [random, fd_inf]}\ntrial: {}\n"
+    (run / "space.yaml").write_text(space)
+    images = load_images(DataConfig(**CONFIG["data"]))
+    resolve_extractor("auto", images, run / "extractor")
+    resolve_extractor("random", images, damaged.parent)
+    if is_damaged:
+        damaged.write_text("{}")
+    outcome = gantune.train(make_config(CONFIG | {"kimg": 0.2}), out=tmp_path / "out", run=run)
+    assert outcome.ending == "completed" and outcome.score is not None
+    names = [one.name for one in outcome.score.also]
+    limit = "fid_inf[classifier-digits]"
+    assert names == [limit] if is_damaged else [limit, "fid[random]"]
+    assert ("no score beside the first: " in caplog.text) == is_damaged

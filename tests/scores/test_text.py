@@ -7,7 +7,13 @@ from dataclasses import replace
 import pytest
 
 from gantune.scores import HeldOut, Score
-from gantune.scores.text import extra_metrics, few_samples_text, held_out_text, protocol_text
+from gantune.scores.text import (
+    extra_metrics,
+    few_samples_text,
+    few_to_extrapolate_text,
+    held_out_text,
+    protocol_text,
+)
 from gantune.tuner.descriptions import mean_text, ranked_text
 from gantune.tuner.finals.finalists import FinalistResult
 from tests.canned import PROTOCOL, make_score
@@ -94,3 +100,10 @@ def test_every_further_metric_has_one_name() -> None:
 def test_fewer_samples_than_features_are_told(samples: int, told: str) -> None:
     text = few_samples_text(samples, 2048)
     assert told in text and bool(text) == bool(told)
+
+
+@pytest.mark.parametrize("samples", [100, 4095])
+def test_an_extrapolation_from_few_samples_is_warned_of(samples: int) -> None:
+    text = few_to_extrapolate_text(samples, 2048)
+    assert text.startswith(f"half of {samples:,} samples") and "take 4,096 samples" in text
+    assert few_to_extrapolate_text(4096, 2048) == ""

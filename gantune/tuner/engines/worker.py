@@ -14,11 +14,12 @@ import torch
 
 from gantune.config import Command, ExternalConfig, TrialConfig
 from gantune.errors import ScoreError, TrainerError, TrainerExitError, is_disk_full
-from gantune.events import LoggingBridge
+from gantune.events import LoggingBridge, Observer
 from gantune.gan.device_support import is_out_of_memory
 from gantune.gan.trainer import Trainer
 from gantune.io.trust import allow_everything
 from gantune.run_folder.run import RunFolder
+from gantune.scores.features import Extractor
 from gantune.trial import builtin, external
 from gantune.trial.captured_output import redirect_output
 from gantune.trial.process import Ready, TrialCrashed, WorkerConnection, connect
@@ -82,7 +83,7 @@ class TrialHost:
                 self._folder.extractor, self._real, task.protocols, self._device
             )
             self.scoring_seconds = time.perf_counter() - begun
-            further = self._further(task) if task.further else None
+            further = self._further(task, beat) if task.further else None
             self._policy = ScorePolicy(None, evaluator, self._real.learned, further)
         if isinstance(task.warm_up, TrialConfig):
             self._warm_up(task.warm_up, beat)
@@ -109,9 +110,13 @@ class TrialHost:
             except TrainerError as error:
                 return crashed_outcome(folder, self.describe(error))
 
-    def _further(self, task: Task) -> Further:
-        load = partial(load_further, task.further, self._folder.extractor, self._device)
-        return Further(task.further, load, task.protocols.full, self._real, self._device)
+    def _further(self, task: Task, beat: Heartbeat) -> Further:
+        def load() -> list[Extractor]:
+            beat()
+            return load_further(task.further, self._folder.extractor, self._device)
+
+        first, observer = task.protocols.full, _Beats(beat)
+        return Further(task.further, load, first, self._real, self._device, observer)
 
     def describe(self, error: BaseException) -> str:
         """The text of an error that is being handled: its traceback; of a command, which has none
@@ -135,6 +140,16 @@ class TrialHost:
         except Exception as error:
             if not isinstance(error, ScoreError) and not is_out_of_memory(error):
                 raise  # the trial itself reports the other two
+
+
+class _Beats(Observer):
+    """Sends a heartbeat for whatever makes progress."""
+
+    def __init__(self, beat: Heartbeat) -> None:
+        self._beat = beat
+
+    def progress(self, what: str, done: float, total: float) -> None:
+        self._beat()
 
 
 if __name__ == "__main__":
