@@ -71,8 +71,10 @@ class FurtherScores:
     def of(cls, names: Sequence[str]) -> FurtherScores:
         """Reads names of extractors or scores: ``dinov2-b14``, ``fd_dinov2``, ``fid``, ``fd_inf``.
 
-        ``NAME=FILE`` names the file of the extractor's weights. Raises ``ScoreError`` for others.
+        ``NAME=FILE`` names the file of the extractor's weights. One name may be given alone. Raises
+        ``ScoreError`` for others.
         """
+        names = [names] if isinstance(names, str) else names
         found = [_further(name) for name in names if name not in EXTRAPOLATED]
         for choice in found:
             if [one.name for one in found].count(choice.name) > 1:
@@ -97,6 +99,8 @@ def _further(text: str) -> ExtractorChoice:
     name, _, weights = text.partition("=")
     if _IMPORTABLE.fullmatch(name):
         return ExtractorChoice(name, weights or None)
+    if name in EXTRAPOLATED:
+        raise ScoreError(f"{text!r}: {name} is of the first score, and takes no file")
     if name not in _FURTHER:
         known = [*EXTRAPOLATED, *_FURTHER]
         near = did_you_mean(name, known) or f"; it is one of {comma_list(known)}, or {USER_NETWORK}"

@@ -155,6 +155,7 @@ def evaluate_all(
             first = terms.protocols.full
             load = partial(_load_further, request.also, terms.real.learned, place)
             further = Further(request.also, load, first, terms.real, place, observer)
+            _ = further.evaluators  # what is wrong with them is told before hours of scoring
             scored = [
                 (entry, _score(entry, evaluator, further, place, observer)) for entry in entries
             ]

@@ -329,6 +329,8 @@ class _LogMonitor:
         )
 
     def _lacking(self, loss: str | None) -> str:
+        if self.count - self.merged < FEWEST_TICKS:
+            return "too few places in the log"
         if len(self._scores) >= FEWEST_SCORES:
             return ""
         if "d_loss" not in self.measured:

@@ -59,8 +59,10 @@ def training_devices(name: str) -> list[str]:
     """
     kind, _, indices = name.partition(":")
     numbers = [number.strip() for number in indices.split(",")]
+    if len(set(numbers)) < len(numbers):
+        raise DeviceError(f"--device {name}: a device is named twice")
     if kind == "cpu" and all(map(str.isdecimal, numbers)):
-        return ["cpu"] * len(set(numbers))
+        return ["cpu"] * len(numbers)
     found = find_devices(name)
     if len(numbers) == 1:
         return found[:1]

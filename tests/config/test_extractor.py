@@ -86,6 +86,7 @@ def test_scores_beside_the_first_by_their_names() -> None:
         ("dinov2-b14", "a/b=c.pth"),
         ("my:net", None),
     ]
+    assert FurtherScores.of("fd_inf") == FurtherScores.of(["fd_inf"])
     assert found and not FurtherScores.of([]) and FurtherScores.of([]) == NO_FURTHER
 
 
@@ -93,6 +94,10 @@ def test_scores_beside_the_first_by_their_names() -> None:
     ("names", "message"),
     [
         (["fd_dino"], r"'fd_dino' is unknown \(did you mean 'fd_dinov2'\?\)"),
+        (
+            ["fd_inf=weights.pth"],
+            "fd_inf is of the first score, and takes no file",
+        ),
         (["auto"], "'auto' is unknown; it is one of fd_inf, "),
         (["random=weights.pth"], "weights: is for inception and dinov2 alone"),
         (["fid", "inception"], "'inception' is named twice"),

@@ -345,6 +345,18 @@ def test_the_extractor_of_the_first_score_is_not_named_again(digits: np.ndarray)
         gantune.evaluate(digits, "digits", extractor="random", also=["random"])
 
 
+def test_what_is_wrong_with_a_further_score_is_told_before_scoring(
+    digits: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scored(*_: object) -> None:
+        raise AssertionError("scored already")
+
+    monkeypatch.setattr("gantune.evaluation.evaluate._score", scored)
+    missing = tmp_path / "missing.pth"
+    with pytest.raises(ScoreError, match=r"missing\.pth: no such file"):
+        gantune.evaluate(digits, "digits", also=[f"dinov2-b14={missing}"])
+
+
 @pytest.mark.parametrize("is_damaged", [False, True])
 def test_a_training_of_a_search_has_the_scores_beside_the_first(
     is_damaged: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -56,3 +56,9 @@ def test_threads_are_from_one_to_the_number_of_cores(cores: int, limits: str) ->
     for wanted in (-1, 0, cores + 1):
         with pytest.raises(DeviceError, match=f"--threads {wanted}: {limits}"):
             thread_count(wanted, cores)
+
+
+@pytest.mark.parametrize("name", ["cpu:0,0", "cuda:1,1"])
+def test_no_device_shares_a_batch_with_itself(name: str) -> None:
+    with pytest.raises(DeviceError, match=f"--device {name}: a device is named twice"):
+        training_devices(name)

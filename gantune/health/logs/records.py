@@ -165,7 +165,8 @@ class _EpochClock:
             return step + self._offset if self.has_restarted else step
         if epoch > self._epoch and self._offsets and step <= self._step:
             # Where an epoch begins at 0, its last iteration was one distance before the end.
-            self._offset += self._step + (self._stride if step == 0 else 0.0)
+            # Where each epoch has one record, at iteration 0, epochs are all that is known.
+            self._offset += self._step + (self._stride if step == 0 else 0.0) or 1.0
             self.has_restarted = True
         elif epoch < self._epoch:  # the training was resumed
             self._offset = self._offsets.get(epoch, self._offset)

@@ -11,6 +11,8 @@ from gantune.report.terminal.tables import fact_grid, new_table
 from gantune.scores.score import FurtherScore, Score, warnings
 from gantune.scores.text import held_out_text, protocol_text
 
+_NAME = 12  # characters of the samples' name in a table, at least
+
 NamedScore = tuple[str, Score]
 """Name and score of the samples."""
 
@@ -56,10 +58,10 @@ def score_table(ranking: Sequence[NamedScore]) -> Group:
     first = ranking[0][1]
     table = new_table()
     table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("samples", overflow="fold")
+    table.add_column("samples", overflow="fold", min_width=_NAME)
     also = [one.name for one in first.also]
     for title in ("score", *also, "kid", "prec", "recall", "dens", "cover", "class"):
-        table.add_column(title, justify="right", no_wrap=True)
+        table.add_column(Text(title), justify="right", no_wrap=True)
     for rank, (name, score) in enumerate(ranking, start=1):
         shares = (score.precision, score.recall, score.density, score.coverage, score.balance)
         cells = [_with_error(score.value, score.error)]

@@ -59,6 +59,7 @@ def print_summary(console: Console, state: RunState, *, interrupted: bool = Fals
     first = answer(state)
     head: list[RenderableType] = [Text(first.text, _style(state, first))]
     head += [] if state.survivors else map(Text, why_no_score(state))
+    head += map(Text, further_lines(state.ranking) if state.winner is not None else ())
     tail: list[RenderableType] = [
         _counts_line(state),
         *_next_steps(state, interrupted, suggestions(state)),

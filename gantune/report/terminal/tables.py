@@ -110,7 +110,7 @@ class TableView:
         for place, limit in limits.items():
             column = columns[place]
             rich.add_column(
-                column.heading,
+                Text(column.heading),  # brackets in it are no markup
                 justify=column.align,
                 no_wrap=not column.can_wrap,
                 max_width=None if column.can_wrap else limit,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gantune.config.extractor import ExtractorChoice
-from gantune.errors import ScoreError, first_line
+from gantune.errors import ScoreError
 from gantune.scores.extractors.weights import Published, read_weights
 from gantune.scores.features import Extractor, FeatureNetwork
 
@@ -62,10 +62,10 @@ class DinoV2(FeatureNetwork):
         network = cls(name)
         try:
             network.network.load_state_dict(found)
-        except Exception as error:  # several types on odd contents
+        except Exception:  # several types on odd contents
             raise ScoreError(
-                f"{weights}: these are weights of another network than {name} "
-                f"({first_line(error)}); {needed} is needed"
+                f"{weights}: these are weights of another network than {name}, of other names or "
+                f"shapes; {needed} is needed"
             ) from None
         return network
 

@@ -44,7 +44,8 @@ class Published:
         except Exception as error:  # whatever a network, a proxy or a disk can do
             raise ScoreError(
                 f"the weights cannot be downloaded ({first_line(error)}); download {self.url} by "
-                f"other means to {path}, or name the file with objective.weights or --weights"
+                f"other means to {path}, or name the file with objective.weights or --weights (of "
+                "objective.also and --also: NAME=FILE)"
             ) from None
         finally:
             socket.setdefaulttimeout(before)

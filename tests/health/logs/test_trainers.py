@@ -368,6 +368,26 @@ def test_hinge_beside_outputs_in_the_unit_interval_is_not_vanilla(tmp_path: Path
     assert "vanilla" not in " ".join(diagnose(path).notes)
 
 
+def test_one_line_an_epoch_at_iteration_0_counts_epochs(tmp_path: Path) -> None:
+    path = tmp_path / "train.log"
+    path.write_text(
+        repeated(
+            lambda k: f"[{k}/60][0/38] Loss_D: {D if k < 15 else 1e-4} Loss_G: {G if k < 15 else 9}"
+        )
+    )
+    found = diagnose(path, loss="vanilla")
+    assert (found.records, found.last, found.kind) == (40, 39, "collapsed")
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+def test_a_log_of_a_few_places_is_not_healthy(rows: int, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    lines = "".join(f"{k},{D},{G}\n" for k in range(rows))
+    path.write_text(f"step,d_loss,g_loss\n{lines}")
+    found = diagnose(path, loss="vanilla")
+    assert (found.kind, found.lacking) == ("not judged", "too few places in the log")
+
+
 def test_files_of_one_scalar_beside_each_other_are_joined(tmp_path: Path) -> None:
     (tmp_path / "d_loss.txt").write_text(repeated(lambda _: f"{D}"))
     (tmp_path / "g_loss.txt").write_text(repeated(lambda _: f"{G}"))

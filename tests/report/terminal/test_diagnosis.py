@@ -104,7 +104,7 @@ def test_page_of_a_broken_log_has_gaps_and_of_an_empty_one_no_panels() -> None:
     rows = calm_rows(5)
     rows[3]["d_loss"] = math.inf
     assert data_of(page(rows))[0]["y"][3] is None
-    assert "healthy" in make_page("x", diagnose(calm_rows(3)), {})
+    assert "not judged" in make_page("x", diagnose(calm_rows(3)), {})
 
 
 def test_a_log_that_goes_back_is_drawn_as_it_continued() -> None:
