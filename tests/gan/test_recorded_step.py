@@ -129,6 +129,7 @@ def test_numbers_on_the_device_train_as_those_on_the_host() -> None:
     assert all(torch.allclose(one, other, atol=1e-4) for one, other in pairs)
 
 
+@pytest.mark.integration
 def test_a_resumed_run_records_anew() -> None:
     config = config_of(kimg=0.2, tick_kimg=0.1, **MIXES["adaptive"])
     whole, first, second = (trainer_of(config, Tapes()) for _ in range(3))

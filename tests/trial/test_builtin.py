@@ -250,7 +250,7 @@ def rung_scores(monkeypatch: pytest.MonkeyPatch, *values: float) -> None:
     """Replaces the scores at the start and at rungs, in the order in which they are taken."""
     real, left = Evaluator.score, list(values)
 
-    def score(self: Evaluator, sample: Sample, full: bool = False) -> Score:
+    def score(self: Evaluator, sample: Sample, full: bool = False, **further: bool) -> Score:
         found = real(self, sample, full=full)
         return found if full else replace(found, value=left.pop(0))
 

@@ -146,6 +146,7 @@ def test_a_log_that_counts_from_zero_after_a_resume(run: CommandRun) -> None:
     assert len([*run.folder.checkpoints.glob("*/log.txt")]) == 2
 
 
+@pytest.mark.integration
 def test_without_resume_arguments_it_starts_again(run: CommandRun) -> None:
     scored(run).stopped_at = 0.3
     del run.fields["resume"]
@@ -262,6 +263,7 @@ def test_scores_of_a_file_of_their_own(run: CommandRun) -> None:
     assert run.scores == [40 / at for at in range(1, 9)]
 
 
+@pytest.mark.integration
 def test_averages_of_a_log_with_a_row_for_each_step(run: CommandRun) -> None:
     run.script(
         """
@@ -291,6 +293,7 @@ def test_each_of_two_discriminators_is_judged(run: CommandRun) -> None:
     assert 4 <= outcome.verdict.at < 8
 
 
+@pytest.mark.integration
 def test_images_are_scored_by_gantune(
     run: CommandRun, evaluator: Evaluator, images: ImageSet
 ) -> None:
@@ -346,6 +349,7 @@ for epoch in range(done + 1, 9):
 """
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("line", "unit"),
     [
@@ -406,6 +410,7 @@ def test_a_log_elsewhere_gives_only_what_this_run_writes(run: CommandRun) -> Non
 # ---- Scores, places and ends ---------------------------------------------------------------------
 
 
+@pytest.mark.integration
 def test_a_score_is_read_once_its_line_is_whole(run: CommandRun) -> None:
     run.script(
         """
@@ -424,6 +429,7 @@ def test_a_score_is_read_once_its_line_is_whole(run: CommandRun) -> None:
     assert run.scores == [10 + at + 0.5 for at in range(1, 9)]
 
 
+@pytest.mark.integration
 def test_a_score_of_before_a_rung_does_not_decide_it(run: CommandRun) -> None:
     """The file of scores lags behind the log."""
     run.script(
@@ -644,6 +650,7 @@ def test_one_that_ignores_sigterm_is_killed_after_its_grace(run: CommandRun) -> 
     assert (run.path / "asked").exists() and is_gone(int((run.path / "pid").read_text()))
 
 
+@pytest.mark.integration
 def test_what_it_leaves_behind_ends_with_it(run: CommandRun) -> None:
     """Also a daemon in a session of its own, which holds the output open."""
     run.script(
@@ -676,6 +683,7 @@ def is_gone(process: int) -> bool:
     return "Z" in Path(f"/proc/{process}/stat").read_text().split(")")[1][:3]
 
 
+@pytest.mark.integration
 def test_much_output_is_read_in_pieces(run: CommandRun) -> None:
     run.script(
         """

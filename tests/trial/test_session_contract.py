@@ -204,7 +204,7 @@ def test_samples_that_are_not_finite_have_diverged(
 ) -> None:
     run, score = scored_by_images, Evaluator.score
 
-    def fails_later(self: Evaluator, sample: object, *, full: bool = False) -> object:
+    def fails_later(self: Evaluator, sample: object, *, full: bool = False, **_: bool) -> object:
         if run.reports:
             raise ScoreError("not finite")
         return score(self, sample, full=full)
@@ -230,7 +230,7 @@ def test_an_error_at_the_last_rung_is_raised(run: AnyRun, monkeypatch: pytest.Mo
     """It comes before the end of the run, so a worker retries the trial."""
     score = Evaluator.score
 
-    def breaks(self: Evaluator, sample: object, *, full: bool = False) -> object:
+    def breaks(self: Evaluator, sample: object, *, full: bool = False, **_: bool) -> object:
         if len(run.reports) == 2:
             raise ZeroDivisionError("boom")
         return score(self, sample, full=full)

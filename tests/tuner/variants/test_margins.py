@@ -180,9 +180,10 @@ def test_margins_that_cannot_be_trained_do_not_lose_the_search(
 @pytest.mark.parametrize(
     ("overrides", "trials", "wanted"),
     [
-        (["finalists.margins=false"], 200, False),
-        ([], 200, True),  # 16 runs of 204 and more
-        ([], 100, False),
+        pytest.param(["finalists.margins=false"], 200, False, marks=pytest.mark.integration),
+        # 16 runs of 204 and more
+        pytest.param([], 200, True, marks=pytest.mark.integration),
+        pytest.param([], 100, False, marks=pytest.mark.integration),
         (["budget.patience=3"], 200, False),  # the search ends soon
         (["finalists.margins=true", "stability=off"], 2, False),  # nothing would fail
         (["finalists.margins=true"], 2, True),
