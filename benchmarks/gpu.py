@@ -237,11 +237,13 @@ def sections(tree: dict[str, Any]) -> Iterator[str]:
                 row[name] for name in ("each step, fp32", "recorded, fp32", "plain loop")
             )
             ratios = [ratio(ours, each), ratio(ours, plain)]
-            rows.append([row["side"], row["width"], *(amount(row[n]) for n in names), *ratios])
+            rows.append(
+                [*map(str, (row["side"], row["width"])), *(amount(row[n]) for n in names), *ratios]
+            )
         yield f"Images a second, batch {BATCH}:\n\n{table(head, rows)}"
     if "workers" in tree:
         head = ["workers", "images a second", f"trials of {TRIAL_KIMG:g} kimg an hour"]
-        rows = [[r["workers"], *map(amount, list(r.values())[1:])] for r in tree["workers"]]
+        rows = [[str(r["workers"]), *map(amount, list(r.values())[1:])] for r in tree["workers"]]
         yield f"Workers on one device, 32 pixels, width 16:\n\n{table(head, rows)}"
     if "scoring" in tree:
         head = ["network", "precision", "images a second"]

@@ -367,6 +367,7 @@ def test_doctor_takes_settings_of_data(run: Run, tmp_path: Path) -> None:
     assert code == 2 and "--data" in out + err
 
 
+@pytest.mark.integration
 def test_no_message_points_to_a_page_that_is_not_installed() -> None:
     import gantune
 

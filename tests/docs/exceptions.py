@@ -8,7 +8,7 @@ from __future__ import annotations
 __all__ = ["BEFORE", "CHANGES", "CODES", "GIVEN", "NOT_RUN"]
 
 NOT_RUN = {
-    r"make \w+": "sets up an environment, and works for minutes",
+    r"make [\w-]+\b.*": "sets up an environment, and works for minutes",
     r"pip install .*": "changes the environment; .ci/run begins with it",
     r"python -m benchmarks\..*": "trains for minutes",
     r"gantune dashboard .*|(optuna-dashboard|tensorboard) .*": "serves until it is interrupted",

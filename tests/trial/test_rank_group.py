@@ -131,6 +131,7 @@ def test_a_process_that_hangs_ends_all(tmp_path: Path) -> None:
         "out": tmp_path / "run",
         "resume": False,
         "start_from": None,
+        "threads": None,
         "run": None,
     }
     with pytest.raises(TrainingError, match="no sign of life for 5s: one of them hangs"):

@@ -65,6 +65,7 @@ class Stop(Observer):
             raise KeyboardInterrupt
 
 
+@pytest.mark.integration
 def test_interrupted_training_resumes_with_the_same_result(tmp_path: Path) -> None:
     config = make_config(CONFIG)
     threads = torch.get_num_threads()

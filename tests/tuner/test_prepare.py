@@ -159,6 +159,7 @@ def test_advice_on_a_shipped_recipe_works_too(recipe: str, tmp_path: Path) -> No
     assert config.network.conditional is True
 
 
+@pytest.mark.integration
 def test_images_are_refused_where_a_space_is_of_points(tmp_path: Path) -> None:
     np.save(tmp_path / "few.npy", np.zeros((5, 28, 28), np.uint8))
     options = Options(device="cpu", data=str(tmp_path / "few.npy"), out=tmp_path / "run")

@@ -43,6 +43,7 @@ def outcomes(driver: Driver) -> dict[int, tuple[str, int]]:
     }
 
 
+@pytest.mark.integration
 def test_a_quarter_goes_on_from_each_rung(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path, *HALVING, "budget.trials=64"))
     play(driver, by_lr)

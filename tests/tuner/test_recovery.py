@@ -162,6 +162,7 @@ def test_the_study_of_another_search_is_left_as_it_is(tmp_path: Path) -> None:
     assert dump_sqlite(file) == before
 
 
+@pytest.mark.integration
 def test_a_study_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/studies.db"
     storage = open_url(url)

@@ -20,6 +20,7 @@ def study() -> optuna.Study:
     return optuna.create_study()
 
 
+@pytest.mark.integration
 def test_the_dashboard_reads_notes_of_study_and_trials(study: optuna.Study) -> None:
 
     trials = [study.ask(), study.ask()]

@@ -106,7 +106,9 @@ def test_a_file_of_something_else(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.integration
 def test_the_large_network_refuses_weights_of_the_small_one(weights: Path, tmp_path: Path) -> None:
-    with pytest.raises(ScoreError, match=r"another network than dinov2-l14 .*vitl14_pretrain\.pth"):
+    with pytest.raises(
+        ScoreError, match=r"another network than dinov2-l14, .*vitl14_pretrain\.pth"
+    ):
         resolve_extractor(choice(weights, "dinov2"), made_up(), tmp_path / "run")
 
 
