@@ -158,14 +158,10 @@ class AdaptiveProbability:
         """Steps of D since the last adjustment, 0 to 3."""
         return self._steps
 
-    def update(self, logits: Tensor) -> None:
-        """Adds D's logits [2, N] on real and generated images, once for each step of D."""
-        self.observe(logits)
-        self.count(1)
-
     @torch.no_grad()
     def observe(self, logits: Tensor, ahead: int = 0) -> None:
-        """What ``update`` does on the device. ``ahead``: steps of D that are not counted yet."""
+        """Adds D's logits [2, N] on real and generated images, once for each step of D; ``count``
+        counts it. ``ahead``: steps of D that are not counted yet."""
         real, fake = logits
         threshold = fake if self._threshold is None else self._threshold
         self._signs += torch.sign(real - threshold).mean()  # the sign of a NaN is 0: undecided
@@ -180,7 +176,7 @@ class AdaptiveProbability:
         self._steps = (self._steps + steps) % _INTERVAL
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next update depends on, besides the config."""
+        """All that the next step depends on, besides the config."""
         return {"value": self._value.clone(), "signs": self._signs.clone(), "steps": self._steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

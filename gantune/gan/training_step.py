@@ -94,7 +94,6 @@ class TrainingStep:
         d_steps = self.config.discriminator.steps
         now = scheduled_values(self.config, self.images_seen / 1000)
         numbers = self._numbers(now)
-        phase = self._phase(now, numbers)
         if self._device_numbers is not None:
             numbers = self._device_numbers.fill(numbers)
         is_first = statistics.is_empty  # of the tick: measures how far the weights move
@@ -105,7 +104,7 @@ class TrainingStep:
         if self._recorded is None or is_first:
             work()
         else:
-            self._recorded.run(phase, work, statistics, self._clear)
+            self._recorded.run(self._phase(now, numbers), work, statistics, self._clear)
         self.images_seen += d_steps * self.config.batch_size
         self.step += 1
         if self._adaptive is not None:

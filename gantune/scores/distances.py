@@ -93,8 +93,10 @@ def frechet_with_error(real: Gaussian, made: Features) -> Distance:
     return Distance(_distance(real, made, values), error)
 
 
-def frechet_extrapolated(real: Gaussian, made: Features) -> Distance:
+def frechet_extrapolated(real: Gaussian, made: Features, distance: Distance) -> Distance:
     """The Frechet distance extrapolated to infinitely many samples; it may be negative.
+
+    ``distance``: that of ``frechet_with_error``, which is costly.
 
     The distance's bias falls as 1/N with the number N of samples (Chong and Forsyth 2020). Its size
     is taken from the kept rows as a whole and as two random halves, which hold the same samples: so
@@ -104,20 +106,19 @@ def frechet_extrapolated(real: Gaussian, made: Features) -> Distance:
     """
     if len(made.rows) < 2 * _MOST_PARTS:
         raise ScoreError(f"an extrapolation needs at least {2 * _MOST_PARTS} samples")
-    value, error = frechet_with_error(real, made)
     shuffled = made.rows[_shuffle(len(made.rows)).to(made.rows.device)]
-    whole, halves, thirds = (
-        statistics.fmean(
-            frechet_distance(real, Features(part, len(part)))
-            for part in torch.tensor_split(shuffled, parts)
-        )
-        for parts in range(1, _MOST_PARTS + 1)
-    )
+
+    def mean(parts: int) -> float:
+        split = torch.tensor_split(shuffled, parts)
+        return statistics.fmean(frechet_distance(real, Features(p, len(p))) for p in split)
+
+    whole = distance.value if made.streamed is None else mean(1)
+    halves, thirds = mean(2), mean(_MOST_PARTS)
     share = len(shuffled) / made.count
     linear = halves - whole
     square = (thirds - whole - 2 * linear) / 2  # of the terms in 1/N and 1/N^2, through all three
     bias, other = share * linear, share * (linear - 3 * square) + share**2 * square
-    return Distance(value - bias, math.hypot(error, bias - other))
+    return Distance(distance.value - bias, math.hypot(distance.error, bias - other))
 
 
 def _shuffle(count: int) -> Tensor:

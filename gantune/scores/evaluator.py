@@ -142,10 +142,10 @@ class Evaluator:
             MOST_KEPT,
             "generated samples",
         )
-        value, error = frechet_with_error(self._gaussian, made)
+        distance = frechet_with_error(self._gaussian, made)
         also: tuple[FurtherScore, ...] = ()
         if extrapolate:
-            limit = frechet_extrapolated(self._gaussian, made)
+            limit = frechet_extrapolated(self._gaussian, made, distance)
             name = extrapolated_name(protocol.score_name)
             also = (FurtherScore(name, *limit, protocol),)
         if protocol not in self._real_sides:
@@ -156,9 +156,9 @@ class Evaluator:
         kernel = kernel_distance(real_kernel, KernelSide.of(rows))
         variance = self._gaussian.variance
         score = Score(
-            value=value,
+            value=distance.value,
             protocol=protocol,
-            error=error,
+            error=distance.error,
             kid=kernel.value,
             kid_error=kernel.error,
             **overlap(real_balls, _balls(rows, protocol))._asdict(),

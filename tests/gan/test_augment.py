@@ -239,6 +239,12 @@ def adaptive(
     return AdaptiveProbability(config, threshold, "cpu")
 
 
+def update(probability: AdaptiveProbability, logits: Tensor) -> None:
+    """A step of D with these logits [2, N]."""
+    probability.observe(logits)
+    probability.count(1)
+
+
 def logits(real: float, fake: float = 0.0, number: int = 10) -> Tensor:
     return torch.tensor([[real], [fake]], dtype=torch.float32).repeat(1, number)
 
@@ -246,7 +252,7 @@ def logits(real: float, fake: float = 0.0, number: int = 10) -> Tensor:
 def after(steps: int, of: Tensor, probability: AdaptiveProbability | None = None) -> float:
     probability = probability or adaptive()
     for _ in range(steps):
-        probability.update(of)
+        update(probability, of)
     return probability.value.item()
 
 
@@ -295,10 +301,10 @@ def test_the_mean_is_of_all_four_steps() -> None:
         1,
         -1,
     ):  # mean 0.5, below 0.6; the first or the last one is above or below it
-        probability.update(logits(real))
+        update(probability, logits(real))
     assert probability.value == 0
     for real in (-1, 1, 1, 1):
-        probability.update(logits(real))
+        update(probability, logits(real))
     assert probability.value == 0
 
 
@@ -319,7 +325,7 @@ def test_only_real_images_count_where_there_is_a_threshold() -> None:
 def test_always_in_its_range(reals: list[float]) -> None:
     probability = adaptive(speed=0.05)
     for real in reals:
-        probability.update(logits(real, number=3))
+        update(probability, logits(real, number=3))
         assert 0 <= probability.value.item() <= 1
 
 
@@ -338,7 +344,7 @@ def test_a_broken_step_counts_as_undecided() -> None:
     probability = adaptive(target=0.4)
     broken = logits(torch.nan)
     for outputs in (logits(1), broken, logits(1), broken):  # mean sign 0.5
-        probability.update(outputs)
+        update(probability, outputs)
     assert probability.value.item() == pytest.approx(0.04)
     assert after(4, logits(1, fake=torch.nan), adaptive(None)) == 0
 
@@ -357,7 +363,7 @@ def test_ada_never_waits_for_the_device() -> None:
     torch.cuda.set_sync_debug_mode("error")
     try:
         for _ in range(4):
-            probability.update(given)
+            update(probability, given)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert probability.value > 0

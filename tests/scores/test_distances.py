@@ -194,6 +194,10 @@ def test_the_standard_error_is_the_spread_over_draws(made: int, size: int) -> No
     assert 0.7 < told / spread < 1.5
 
 
+def extrapolated(real: Gaussian, made: Features) -> Distance:
+    return frechet_extrapolated(real, made, frechet_with_error(real, made))
+
+
 def bent(count: int, seed: int) -> Tensor:
     """Samples that differ from ``drawn(..., seed=0)`` in their mean and their spread."""
     return 1.2 * drawn(count, 32, 1, seed) + 0.1
@@ -204,7 +208,7 @@ def test_the_extrapolation_removes_the_bias_of_few_samples() -> None:
     truth = frechet_distance(real, Features(bent(100_000, 99), 100_000))
     draws = [Features(bent(256, seed), 256) for seed in range(1, 61)]
     plain = torch.tensor([frechet_distance(real, one) for one in draws])
-    found = [frechet_extrapolated(real, one) for one in draws]
+    found = [extrapolated(real, one) for one in draws]
     values = torch.tensor([one.value for one in found])
     chance = 3 * values.std() / len(draws) ** 0.5
     assert plain.mean() - truth > 4 * chance
@@ -217,7 +221,7 @@ def test_an_extrapolation_does_not_depend_on_the_order_of_the_samples() -> None:
     real = Gaussian.of(Features(drawn(4000, 32, 1, 0), 4000))
     rows = bent(600, 1)
     ordered = rows[rows[:, 0].argsort()]  # as of a folder that is sorted by class
-    first, second = (frechet_extrapolated(real, Features(r, 600)) for r in (rows, ordered))
+    first, second = (extrapolated(real, Features(r, 600)) for r in (rows, ordered))
     assert first.value == pytest.approx(second.value, abs=first.error)
 
 
@@ -227,8 +231,8 @@ def test_an_extrapolation_from_a_part_of_the_rows() -> None:
     sums = Moments(rows[:100])
     for part in rows.split(100):
         sums.add(part)
-    whole = frechet_extrapolated(real, Features(rows, 4000))
-    kept = frechet_extrapolated(real, Features(rows[::8], 4000, streamed=sums))
+    whole = extrapolated(real, Features(rows, 4000))
+    kept = extrapolated(real, Features(rows[::8], 4000, streamed=sums))
     plain = frechet_distance(real, Features(rows, 4000))
     assert plain - whole.value == pytest.approx(plain - kept.value, rel=0.2)
 
@@ -236,7 +240,7 @@ def test_an_extrapolation_from_a_part_of_the_rows() -> None:
 def test_six_samples_are_needed_to_extrapolate() -> None:
     real = Gaussian.of(Features(drawn(40, 4, 1, 0), 40))
     with pytest.raises(ScoreError, match="at least 6 samples"):
-        frechet_extrapolated(real, Features(drawn(5, 4, 1, 1), 5))
+        extrapolated(real, Features(drawn(5, 4, 1, 1), 5))
 
 
 def test_streamed_features_give_the_same() -> None:
