@@ -63,9 +63,9 @@ if any("engines.worker" in argument for argument in sys.orig_argv):
             super().__init__(*arguments)
             stamps["building"] = time.monotonic() - begun
 
-    def score_start(self, sample, score_start=Session.score_start):
-        score_start(self, sample)
-        stamps.update(first_step=time.monotonic(), scoring=self.scoring_seconds)
+    def score_start(self, sample, generator, score_start=Session.score_start):
+        score_start(self, sample, generator)
+        stamps.update(first_step=time.monotonic(), scoring=self._clock.scoring)
         with open(os.environ["ENGINE_COST_STAMPS"], "a") as file:
             file.write(json.dumps(stamps) + "\\n")
 

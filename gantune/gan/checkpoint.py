@@ -126,7 +126,7 @@ def make_generator(
 
 def _write(path: Path | str, content: dict[str, Any], backup: Path | None = None) -> None:
     buffer = io.BytesIO()
-    torch.save({"format": _FORMAT, "sha256": _checksum(content), **content}, buffer)
+    torch.save({"format": _FORMAT, "sha256": checksum(content), **content}, buffer)
     write_bytes(path, buffer.getbuffer(), backup)
 
 
@@ -143,7 +143,7 @@ def _read(path: Path | str, device: torch.device | str) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict) or content.pop("format", None) != _FORMAT:
         raise CheckpointError(f"{path}: not a checkpoint of this version of gantune ({_FORMAT!r})")
-    if content.pop("sha256", None) != _checksum(content):
+    if content.pop("sha256", None) != checksum(content):
         raise CheckpointError(f"{path}: damaged: its checksum is not that of its content")
     return content
 
@@ -173,7 +173,7 @@ def _config(path: Path | str, content: Mapping[str, Any]) -> TrialConfig:
     return config
 
 
-def _checksum(content: Mapping[str, Any]) -> str:
+def checksum(content: Mapping[str, Any]) -> str:
     """SHA-256 over every name, number and tensor, independent of the file's layout."""
     digest = hashlib.sha256()
     for piece in _pieces(content):

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import torch
 
 from gantune.config import RESOLUTIONS, TrialConfig
-from gantune.gan.checkpoint import load_checkpoint
+from gantune.gan.checkpoint import checksum, load_checkpoint
 from gantune.gan.ranks import ALONE, Ranks
 from gantune.gan.trainer import Trainer
 from gantune.gan.weights import Weights
@@ -38,7 +38,9 @@ def train(
     if not resumed:
         if start is not None:
             trainer.start_from(start)
-        session.score_start(trainer.sample)
+        weights = trainer.generator_ema.state_dict()
+        network = config.network.model_dump(mode="json")
+        session.score_start(trainer.sample, checksum({"network": network, "weights": weights}))
     ticks = iter(trainer)
     while ranks.share(not session.should_stop) and (tick := next(ticks, None)) is not None:
         session.record(asdict(tick))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -158,6 +158,8 @@ class ScorePolicy:
     """The real images that these are compared with."""
     further: Further | None = None
     """Takes the scores beside the first one; ``None`` for trials of a search."""
+    starts: dict[str, Score] = field(default_factory=dict)
+    """The scores of untrained generators that were taken so far, by checksum."""
 
     def check(self, kind: ScoreKind, before: ScoreKind | None) -> None:
         """Raises ``TrainerError`` for a kind that this run is not scored by.

@@ -216,10 +216,17 @@ class Session:
         self._ask_for_pace()
         self._observer.progress("training, kimg", round(self.kimg), round(self.config.kimg))
 
-    def score_start(self, sample: Sample) -> None:
-        """Scores the generator before its first step."""
-        with self._clock.scores():
-            score = self._evaluate(sample)
+    def score_start(self, sample: Sample, generator: str) -> None:
+        """Scores the generator before its first step.
+
+        ``generator``: what tells it from others. Trials of one network begin with the same weights,
+        so the first of them is sampled for all.
+        """
+        known = self._scoring.starts
+        if generator not in known:
+            with self._clock.scores():
+                known[generator] = self._evaluate(sample)
+        score = known[generator]
         self._add_score(0.0, 0.0, score)
         self.judge.see_score(0.0, 0.0, score)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from gantune.errors import CheckpointError
 from gantune.gan import tensor_file
-from gantune.gan.checkpoint import _PLAYERS, _checksum, load_checkpoint, load_generator
+from gantune.gan.checkpoint import _PLAYERS, checksum, load_checkpoint, load_generator
 from gantune.gan.tensor_file import read_tensors
 from tests.examples import examples
 
@@ -107,7 +107,7 @@ def whole(**parts: Any) -> bytes:
 
 def signed(**parts: Any) -> bytes:
     """With the checksum of its content, as whoever crafts a file can compute it."""
-    return saved({"format": FORMAT, "sha256": _checksum(parts), **parts})
+    return saved({"format": FORMAT, "sha256": checksum(parts), **parts})
 
 
 def holding_itself(kind: str) -> bytes:

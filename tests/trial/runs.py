@@ -61,6 +61,8 @@ class AnyRun:
         self.evaluator, self.images = evaluator, images
         self.reports: list[RungReport] = []
         self.must_resume = False
+        self.policy: ScorePolicy | None = None
+        """That of all trials of a worker; ``None``: one of its own for each training."""
         self.on_draw: Callable[[float], None] = lambda kimg: None
         """Called with kimg when the user's trainer draws samples."""
         self.draw: Callable[[float, int, torch.Generator], Tensor] = _noise
@@ -94,7 +96,7 @@ class AnyRun:
 
         assignment = Assignment("trials/0000", self.config, RUNGS, stability)
         value = Protocol.external("mmd", "mine.py:train") if self.kind == "value" else None
-        policy = ScorePolicy(None, self.evaluator, self.images)
+        policy = self.policy or ScorePolicy(None, self.evaluator, self.images)
         if value is not None:
             policy = ScorePolicy(value)
         session = Session(assignment, self.folder, CPU, policy, noted, must_resume=self.must_resume)

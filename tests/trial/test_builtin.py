@@ -24,7 +24,7 @@ from gantune.scores import Evaluator, make_protocols, resolve_extractor
 from gantune.scores.evaluator import Neighbours, Sample
 from gantune.scores.score import Score
 from gantune.trial.records import Outcome, RungReport
-from gantune.trial.scoring import load_real_images
+from gantune.trial.scoring import ScorePolicy, load_real_images
 from tests.trial.runs import CONFIG, CPU, AnyRun, make_evaluator
 
 
@@ -79,6 +79,34 @@ def test_a_whole_run_is_scored_at_the_start_at_rungs_and_once_in_full(
     assert outcome.score is not None
     assert outcome.score.protocol == run.evaluator.protocols.full
     assert outcome.step == 25
+
+
+def test_trials_that_begin_with_the_same_weights_share_the_score_of_the_start(
+    evaluator: Evaluator, images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[bool] = []
+    score = Evaluator.score
+
+    def noted(self: Evaluator, sample: Sample, **values: bool) -> Score:
+        scored.append(True)
+        return score(self, sample, **values)
+
+    monkeypatch.setattr(Evaluator, "score", noted)
+    policy = ScorePolicy(None, evaluator, images)
+
+    def start(name: str, **changes: object) -> tuple[int, float]:
+        run, before = AnyRun("builtin", tmp_path / name, evaluator, images), len(scored)
+        change(run, **changes)
+        run.policy = policy
+        run.train(lambda report: False)  # it ends at its first rung
+        return len(scored) - before, run.folder.scores()[0]["value"]
+
+    first = start("0")
+    assert first[0] == 2
+    assert start("1", generator={"lr": 0.001}, batch_size=16) == (1, first[1])
+    other = start("2", seed=9)
+    assert other[0] == 2 and other[1] != first[1]
+    assert start("3", seed=9) == (1, other[1])
 
 
 def test_the_full_score_draws_other_latents_than_the_rungs(whole: tuple[AnyRun, Outcome]) -> None:

@@ -3,9 +3,9 @@
 import hashlib
 import io
 import json
+import logging
 import secrets
 import shutil
-import tempfile
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from gantune.config.extractor import DINOV2, ExtractorChoice
-from gantune.data.cache import cache_errors, cache_folder
+from gantune.data.cache import cache_folder
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError, TrustError, first_line
 from gantune.io.files import write_bytes, write_text
@@ -25,6 +25,8 @@ from gantune.scores.extractors.selection import select
 from gantune.scores.extractors.user_network import UserNetwork
 from gantune.scores.features import Extractor, FeatureNetwork
 from gantune.version import __version__
+
+_log = logging.getLogger("gantune.scores")
 
 _NETWORKS: dict[str, type[FeatureNetwork]] = {
     network.kind: network
@@ -43,17 +45,17 @@ def resolve_extractor(
 ) -> Extractor:
     """Selects the extractor and saves it in ``folder``.
 
-    A name stands for the choice of that name. Called once, when a study is created; it may train a
-    classifier, in seconds. Raises ``ScoreError`` for an extractor that is not available or does
-    not suit these images, and for a folder that cannot be written; ``TrustError`` for a network
-    that the user has never named (``ExtractorChoice.remember``).
+    A name stands for the choice of that name. Called once, when a study is created. It may train a
+    classifier, which takes seconds; the next study of the same images finds it in the cache. Raises
+    ``ScoreError`` for an extractor that is not available or does not suit these images, and for a
+    folder that cannot be written; ``TrustError`` for a network that the user has never named
+    (``ExtractorChoice.remember``).
     """
     if isinstance(choice, str):
         choice = ExtractorChoice(choice)
-    with torch.random.fork_rng(devices=[]):
-        extractor = select(choice, images, torch.device(device))
-        extractor.module.cpu()  # so that the saved weights can be read without a GPU
-        _save(extractor, folder)
+    extractor = cached_extractor(choice, images, torch.device(device))
+    extractor.module.cpu()  # so that the saved weights can be read without a GPU
+    _save(extractor, folder)
     return load_extractor(folder, device)
 
 
@@ -112,15 +114,14 @@ def _paths(folder: Path) -> tuple[Path, Path]:
 
 
 def cached_extractor(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
-    """The extractor of ``resolve_extractor``, cached for the same images.
+    """The extractor that is chosen for these images, from the cache, or selected and cached.
 
-    The cache is ``extractors/`` in ``gantune.data.cache_folder()``. Not cached are published ones,
-    whose weights are in a file already, and the user's own networks, which may change. Raises
-    ``ScoreError``, and ``CacheError`` where the cache cannot be written.
+    The cache is ``extractors/`` in ``gantune.data.cache_folder()``; a folder that cannot be written
+    is no error. Not cached are published ones, whose weights are in a file already, and the user's
+    own networks, which may change. Raises ``ScoreError`` and ``TrustError``.
     """
     if choice.is_user_network or _may_be_published(choice, device):
-        with tempfile.TemporaryDirectory(prefix="gantune-") as folder:
-            return resolve_extractor(choice, images, Path(folder), device)
+        return _selected(choice, images, device)
     # All that the selection depends on.
     is_digits = images.source == "digits"
     parts = [__version__, images.content_hash, images.classes, is_digits, device.type]
@@ -128,24 +129,29 @@ def cached_extractor(choice: ExtractorChoice, images: ImageSet, device: torch.de
     entry = cache_folder() / "extractors" / digest[:32]
     with suppress(ScoreError):  # there is none yet, or it is damaged
         return load_extractor(entry, device)
+    extractor = _selected(choice, images, device)
+    if extractor.module.kind != Inception.kind:  # else downloaded just now
+        _keep(extractor, entry)
+    return extractor
 
-    # Made in a temporary folder, which is then renamed: no process reads a mixture of two.
-    is_damaged = entry.exists()
+
+def _selected(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
+    with torch.random.fork_rng(devices=[]):
+        extractor = select(choice, images, device)
+    extractor.module.eval().requires_grad_(False).to(device)
+    return extractor
+
+
+def _keep(extractor: Extractor, entry: Path) -> None:
+    """Writes a cache entry: into a temporary folder, which is then renamed, so that no process
+    reads a mixture of two."""
     temporary = entry.with_name(f".{entry.name}.{secrets.token_hex(8)}")
     try:
-        with cache_errors():
-            temporary.mkdir(parents=True)
-        extractor = resolve_extractor(choice, images, temporary, device)
-        if extractor.module.kind == Inception.kind:  # downloaded just now
-            return extractor
-        if is_damaged:
-            shutil.rmtree(entry, ignore_errors=True)
-        try:
-            temporary.rename(entry)
-        except OSError:  # another process was first; use its weights, as later scores will
-            with suppress(ScoreError):
-                return load_extractor(entry, device)
-        return extractor
+        _save(extractor, temporary)
+        shutil.rmtree(entry, ignore_errors=True)  # a damaged one
+        temporary.rename(entry)
+    except (OSError, ScoreError) as error:
+        _log.warning("%s: cannot be written (%s)", entry, first_line(error))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -22,7 +22,6 @@ from gantune.scores.extractors import classifier, selection
 from gantune.scores.extractors import store as kept_extractor_module
 from gantune.scores.extractors.classifier import train_own_classifier
 from gantune.scores.extractors.store import cached_extractor
-from gantune.scores.extractors.weights import Published
 from tests.examples import examples
 from tests.scores.conftest import made_up
 
@@ -58,13 +57,13 @@ def test_other_labelled_images_get_one_trained_on_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
-def test_training_twice_gives_the_same_weights_and_leaves_the_random_state(tmp_path: Path) -> None:
+def test_training_twice_gives_the_same_weights_and_leaves_the_random_state() -> None:
     images = made_up(120, classes=2)
     state = torch.get_rng_state()
-    first = resolve_extractor("classifier", images, tmp_path / "a")
+    first = train_own_classifier(images)
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(99)
-    second = resolve_extractor("classifier", images, tmp_path / "b")
+    second = train_own_classifier(images)
     assert first.weights_hash == second.weights_hash
 
 
@@ -293,19 +292,16 @@ def test_an_incomplete_entry_cannot_be_read(
     trained: list[ImageSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "cache/extractors"
-    make, folders = kept_extractor_module.resolve_extractor, []
+    save, folders = kept_extractor_module._save, []
 
-    def while_another_is_first(
-        choice: ExtractorChoice, images: ImageSet, folder: Path, device: torch.device
-    ) -> Extractor:
-        made = make(choice, images, folder, device)
+    def while_another_is_first(extractor: Extractor, folder: Path) -> None:
+        save(extractor, folder)
         folders.append(folder)
         if len(folders) == 1:
             assert [path.name[0] for path in home.iterdir()] == ["."]
             kept(images)
-        return made
 
-    monkeypatch.setattr(kept_extractor_module, "resolve_extractor", while_another_is_first)
+    monkeypatch.setattr(kept_extractor_module, "_save", while_another_is_first)
     images = made_up(200, classes=4)
     first = kept(images)
     assert len(set(folders)) == 2
@@ -315,28 +311,37 @@ def test_an_incomplete_entry_cannot_be_read(
     assert len(folders) == 2
 
 
+def test_a_cache_that_cannot_be_written_is_a_warning(
+    trained: list[ImageSet], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "cache").write_text("")
+    extractor = resolve_extractor("classifier", made_up(200, classes=4), tmp_path / "run")
+    assert extractor.name == "classifier"
+    assert "cannot be written" in caplog.text
+
+
+def test_a_study_takes_the_classifier_from_the_cache(
+    trained: list[ImageSet], tmp_path: Path
+) -> None:
+    images = made_up(200, classes=4)
+    first = resolve_extractor("classifier", images, tmp_path / "a")
+    second = resolve_extractor("classifier", images, tmp_path / "b")
+    assert len(trained) == 1
+    assert second.weights_hash == first.weights_hash == kept(images).weights_hash
+    assert second.reason == first.reason
+
+
 def test_inception_that_was_just_downloaded_is_not_cached(
     trained: list[ImageSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = kept(made_up(200, classes=4))
     monkeypatch.setattr(made.module, "kind", "inception")
 
-    def inception(
-        choice: ExtractorChoice, images: ImageSet, folder: Path, device: torch.device
-    ) -> Extractor:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "extractor.pt").touch()
-        return made
-
-    monkeypatch.setattr(kept_extractor_module, "resolve_extractor", inception)
-    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
-    published = Published("https://example.org/weights.pth")
-    monkeypatch.setattr(kept_extractor_module, "published_weights", lambda: published)
-    monkeypatch.setattr(kept_extractor_module, "missing_inception", lambda: None)
+    monkeypatch.setattr(kept_extractor_module, "select", lambda *_: made)
     shutil.rmtree(tmp_path / "cache/extractors")
-    found = cached_extractor(ExtractorChoice(), made_up(200, classes=4), torch.device("cuda"))
-    assert found is made
-    assert not list((tmp_path / "cache/extractors").iterdir())
+    monkeypatch.setattr(kept_extractor_module, "_may_be_published", lambda *_: False)
+    assert kept(made_up(200, classes=4), "auto") is made
+    assert not (tmp_path / "cache/extractors").exists()
 
 
 def test_a_user_network_is_never_cached(
@@ -359,17 +364,10 @@ def test_inception_from_a_weights_file_is_never_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[ImageSet]
 ) -> None:
     made = kept(made_up(200, classes=4))
-    folders: list[Path] = []
-
-    def inception(
-        choice: ExtractorChoice, images: ImageSet, folder: Path, device: torch.device
-    ) -> Extractor:
-        folders.append(folder)
-        return made
-
-    monkeypatch.setattr(kept_extractor_module, "resolve_extractor", inception)
+    shutil.rmtree(tmp_path / "cache/extractors")
+    monkeypatch.setattr(kept_extractor_module, "select", lambda *_: made)
     assert cached_extractor(ExtractorChoice(weights="w.pth"), made_up(200, classes=4), CPU) is made
-    assert tmp_path / "cache" not in folders[0].parents
+    assert not (tmp_path / "cache/extractors").exists()
 
 
 def test_an_unavailable_extractor_is_an_error(trained: list[ImageSet]) -> None:
