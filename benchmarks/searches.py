@@ -30,7 +30,15 @@ from gantune.trial.records import Assignment, Outcome, RungReport, TrialRecord
 from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.pruning import Halving, best_at, is_paused_at, ties
 
-__all__ = ["DEFAULT", "STRATEGIES", "WINNERS", "Whole", "printed_winner", "trials_of"]
+__all__ = [
+    "DEFAULT",
+    "STRATEGIES",
+    "WINNERS",
+    "Whole",
+    "gantune_search",
+    "printed_winner",
+    "trials_of",
+]
 
 DEFAULT = "gantune: TPE, halving (default)"
 _TPE, _RANDOM = "sampler.name=tpe", "sampler.name=random"
@@ -139,7 +147,7 @@ def _rule(kind: type[Halving]) -> Callable[[Pruning], Halving]:
 # ---- Until one of the best -----------------------------------------------------------------------
 
 
-def _gantune(*overrides: str, prior: float | None = None) -> Strategy:
+def gantune_search(*overrides: str, prior: float | None = None) -> Strategy:
     """A search by gantune that may begin every setting of the table.
 
     ``prior``: starts from the best three settings of an earlier search that has tried a third of
@@ -171,7 +179,7 @@ def _at_rungs(factor: int, percents: Sequence[int]) -> Strategy:
                 _space(replay, seed, pruning)
             except SpaceError:
                 continue
-            _gantune(_TPE, pruning)(replay, seed)
+            gantune_search(_TPE, pruning)(replay, seed)
             return
 
     return run
@@ -202,7 +210,7 @@ def _with_sampler(make: Callable[[int], BaseSampler]) -> Strategy:
 
     def run(replay: Replay, seed: int) -> None:
         with patch("gantune.tuner.driver.make_sampler", sampler):
-            _gantune(*_DEFAULT)(replay, seed)
+            gantune_search(*_DEFAULT)(replay, seed)
 
     return run
 
@@ -212,7 +220,7 @@ def _with_rule(kind: type[Halving]) -> Strategy:
 
     def run(replay: Replay, seed: int) -> None:
         with patch("gantune.tuner.driver.make_rule", _rule(kind)):
-            _gantune(*_DEFAULT)(replay, seed)
+            gantune_search(*_DEFAULT)(replay, seed)
 
     return run
 
@@ -249,17 +257,17 @@ def _optuna(pruner: Callable[[], Any], steps: Sequence[int]) -> Strategy:
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "random": _gantune(_RANDOM, "pruning.rule=none"),
+    "random": gantune_search(_RANDOM, "pruning.rule=none"),
     "Optuna: TPE, median pruner": _optuna(MedianPruner, (25, 50, 75)),
     "Optuna: TPE, Hyperband pruner": _optuna(
         lambda: HyperbandPruner(min_resource=_HYPERBAND_STEP, max_resource=100),
         range(_HYPERBAND_STEP, 100, _HYPERBAND_STEP),
     ),
-    "gantune: TPE, median": _gantune(_TPE, "pruning.rule=median"),
-    DEFAULT: _gantune(*_DEFAULT),
+    "gantune: TPE, median": gantune_search(_TPE, "pruning.rule=median"),
+    DEFAULT: gantune_search(*_DEFAULT),
     "the same, factor 4 at 5, 15, 45%": _at_rungs(4, (5, 15, 45)),
-    "the same, hyperband": _gantune(_TPE, "pruning={rule: hyperband}"),
-    "the same, random settings": _gantune(_RANDOM, "pruning={rule: halving}"),
+    "the same, hyperband": gantune_search(_TPE, "pruning={rule: hyperband}"),
+    "the same, random settings": gantune_search(_RANDOM, "pruning={rule: halving}"),
     "the same, independent TPE": _with_sampler(
         lambda seed: TPESampler(seed=seed, multivariate=False)
     ),
@@ -269,8 +277,8 @@ STRATEGIES: dict[str, Strategy] = {
     "the same, Gaussian process": _with_sampler(lambda seed: GPSampler(seed=seed)),
     "the same, without ties": _with_rule(_ByRank),
     "the same, ties at all rungs": _with_rule(_AllTies),
-    "the same from an earlier search": _gantune(*_DEFAULT, prior=0.5),
-    "the same from an earlier search whose scores are chance": _gantune(*_DEFAULT, prior=1e6),
+    "the same from an earlier search": gantune_search(*_DEFAULT, prior=0.5),
+    "the same from an earlier search whose scores are chance": gantune_search(*_DEFAULT, prior=1e6),
 }
 """Each way of searching by name. "The same" is gantune's default but for what follows."""
 
