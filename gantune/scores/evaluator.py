@@ -30,6 +30,7 @@ from gantune.scores.score import (
     FurtherScore,
     Protocol,
     Score,
+    ScoreDtype,
     extrapolated_name,
 )
 
@@ -61,15 +62,23 @@ class Protocols:
 
 
 def make_protocols(
-    extractor: Extractor, real: RealImages, *, rung_samples: int, samples: int
+    extractor: Extractor,
+    real: RealImages,
+    *,
+    rung_samples: int,
+    samples: int,
+    rung_dtype: ScoreDtype = "float32",
 ) -> Protocols:
-    """The protocols of a study. Raises ``ScoreError`` for fewer than 2 samples."""
+    """The protocols of a study. Raises ``ScoreError`` for fewer than 2 samples.
+
+    ``rung_dtype``: what the extractor computes in at rungs; in full scores it is float32.
+    """
     for name, count in (("rung samples", rung_samples), ("samples", samples)):
         if count < 2:
             raise ScoreError(f"{name}: {count}; a distance needs at least 2 images")
     images, held_out = real.learned, real.held_out
 
-    def protocol(generated: int, latent_seed: int) -> Protocol:
+    def protocol(generated: int, latent_seed: int, dtype: ScoreDtype) -> Protocol:
         count = min(len(images), MOST_REAL)
         kept = min(count, generated, MOST_KEPT)
         return Protocol(
@@ -81,7 +90,7 @@ def make_protocols(
             weights=extractor.weights_hash,
             accuracy=extractor.accuracy,
             resize=extractor.resize,
-            dtype="float32",
+            dtype=dtype,
             real=count,
             generated=generated,
             latent_seed=latent_seed,
@@ -93,7 +102,8 @@ def make_protocols(
         )
 
     return Protocols(
-        protocol(rung_samples, _RUNG_LATENT_SEED), protocol(samples, _FULL_LATENT_SEED)
+        protocol(rung_samples, _RUNG_LATENT_SEED, rung_dtype),
+        protocol(samples, _FULL_LATENT_SEED, "float32"),
     )
 
 
@@ -141,6 +151,7 @@ class Evaluator:
             protocol.generated,
             MOST_KEPT,
             "generated samples",
+            protocol.dtype or "float32",
         )
         distance = frechet_with_error(self._gaussian, made)
         also: tuple[FurtherScore, ...] = ()

@@ -12,6 +12,7 @@ from gantune.data.image_set import random_subset
 from gantune.errors import ScoreError
 from gantune.gan.precision import float32_computed
 from gantune.scores.features import Extractor
+from gantune.scores.score import ScoreDtype
 
 BATCH = 250
 """Images per batch. Fixed, because other batches would draw other random numbers."""
@@ -121,11 +122,17 @@ def tiles(rows: Tensor, others: Tensor) -> Iterator[tuple[slice, slice, Tensor, 
 
 
 def gather(
-    extractor: Extractor, batches: Iterable[Tensor], count: int, keep: int, source: str
+    extractor: Extractor,
+    batches: Iterable[Tensor],
+    count: int,
+    keep: int,
+    source: str,
+    dtype: ScoreDtype = "float32",
 ) -> Features:
     """Computes the features of all batches, ``count`` images in total, on the extractor's device.
 
-    ``keep``: the largest number of rows to cache, chosen at random. Raises ``ScoreError``, naming
+    ``keep``: the largest number of rows to cache, chosen at random. ``dtype``: what the extractor
+    computes in; all that follows is float32 and more. Raises ``ScoreError``, naming
     ``source``, for fewer than two images, and for features that are not finite or not one row per
     image.
     """
@@ -135,7 +142,7 @@ def gather(
     rows = torch.empty(len(keys), extractor.features)
     seen, streamed, classes = 0, None, None
     for batch in batches:
-        with torch.inference_mode(), _exact():
+        with torch.inference_mode(), _computed_in(dtype, batch.device):
             features = extractor.module(batch)
             wanted = (len(batch), extractor.features)
             if features.shape != wanted or not features.is_floating_point():
@@ -144,7 +151,7 @@ def gather(
                     f"{list(features.shape)} for {len(batch)} images; float32 {list(wanted)} was "
                     "expected"
                 )
-            rows = rows.to(features.device)
+            features, rows = features.float(), rows.to(features.device)
             if count > keep:
                 streamed = streamed or Moments(features)
                 streamed.add(features)
@@ -164,13 +171,17 @@ def gather(
 
 
 @contextmanager
-def _exact() -> Iterator[None]:
-    """Full float32, and on CUDA the same convolutions each time."""
+def _computed_in(dtype: ScoreDtype, device: torch.device) -> Iterator[None]:
+    """What networks compute in within the block, whatever the process has set, and on CUDA the same
+    convolutions each time. ``tf32`` is full float32 where the device has none."""
     cudnn = torch.backends.cudnn
     before = cudnn.enabled, cudnn.benchmark, cudnn.deterministic
     try:
         cudnn.enabled, cudnn.benchmark, cudnn.deterministic = True, False, True
-        with float32_computed("ieee"):
+        with (
+            float32_computed("tf32" if dtype == "tf32" else "ieee"),
+            torch.autocast(device.type, torch.bfloat16, enabled=dtype == "bfloat16"),
+        ):
             yield
     finally:
         cudnn.enabled, cudnn.benchmark, cudnn.deterministic = before

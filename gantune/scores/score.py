@@ -39,6 +39,9 @@ _WITHOUT_SAMPLES: dict[str, Any] = {
 _EXTERNAL = "own:"  # before the name of a score that an external trainer computes
 
 
+ScoreDtype = Literal["float32", "tf32", "bfloat16"]
+
+
 @dataclass(frozen=True)
 class Protocol:
     """How a score was computed. Scores of protocols with different hashes are not compared."""
@@ -60,8 +63,9 @@ class Protocol:
     classes."""
     resize: str
     """How images are resized for the extractor."""
-    dtype: str
-    """Number format in which features are computed."""
+    dtype: ScoreDtype | Literal[""]
+    """Number format in which the features of samples are computed; those of real images always in
+    float32. Empty for an external trainer's score."""
     real: int
     """Number of real images."""
     generated: int

@@ -189,6 +189,9 @@ class Objective(ConfigModel):
     """Number of generated images for the final score."""
     rung_samples: int = Field(default=1000, ge=16, le=1_000_000)
     """Number of generated images for the scores at rungs."""
+    rung_precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    """What the extractor computes in at rungs: full float32, or faster on a GPU, TF32 or bfloat16.
+    The final score is always of ``fp32``."""
     extractor: Annotated[str, AfterValidator(_extractor)] = "auto"
     """The network whose features are compared: ``inception``, ``dinov2`` (``dinov2-l14``) or
     ``dinov2-b14``, ``classifier``, ``random``, ``points``, your own network as
@@ -215,6 +218,17 @@ class Objective(ConfigModel):
     def choice(self) -> ExtractorChoice:
         """The requested extractor."""
         return ExtractorChoice(self.extractor, self.weights, self.resize)
+
+    @property
+    def rung_dtype(self) -> Literal["float32", "tf32", "bfloat16"]:
+        """``rung_precision`` as protocols name it."""
+        match self.rung_precision:
+            case "fp32":
+                return "float32"
+            case "bf16":
+                return "bfloat16"
+            case "tf32":
+                return "tf32"
 
     def further(self) -> FurtherScores:
         """The scores beside the first one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,9 @@ import torch
 from gantune.config import DataConfig
 from gantune.config.extractor import FurtherScores
 from gantune.data import ImageSet, Progress, load_parts
-from gantune.errors import RunError, ScoreError, TrainerError
+from gantune.errors import RunError, ScoreError, TrainerError, first_line
 from gantune.events import Observer
+from gantune.gan.device_support import is_out_of_memory
 from gantune.io.files import write_bytes
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
@@ -25,6 +27,9 @@ from gantune.scores.features import Extractor
 from gantune.scores.score import FurtherScore, Protocol, Score
 from gantune.space import load_space
 from gantune.space.settings import Objective
+from gantune.trial.trainer_input import seeded
+
+_log = logging.getLogger(__name__)
 
 RUNGS = tuple(step / 10 for step in range(1, 11))
 """Where a training outside a search is scored, as shares of its budget."""
@@ -41,6 +46,17 @@ def load_real_images(
     Both have one resolution and colour. ``sizes``, ``progress`` and errors as in ``load_images``.
     """
     return RealImages(*load_parts(config, sizes, progress))
+
+
+def make_study_protocols(extractor: Extractor, real: RealImages, objective: Objective) -> Protocols:
+    """The protocols that a space's objective asks for."""
+    return make_protocols(
+        extractor,
+        real,
+        rung_samples=objective.rung_samples,
+        samples=objective.samples,
+        rung_dtype=objective.rung_dtype,
+    )
 
 
 def make_evaluator(
@@ -158,8 +174,39 @@ class ScorePolicy:
     """The real images that these are compared with."""
     further: Further | None = None
     """Takes the scores beside the first one; ``None`` for trials of a search."""
-    starts: dict[str, Score] = field(default_factory=dict)
-    """The scores of untrained generators that were taken so far, by checksum."""
+    _starts: dict[str, Score] = field(default_factory=dict)
+    """The scores of untrained generators that were taken so far."""
+
+    def score(self, sample: Sample, device: torch.device, *, full: bool = False) -> Score:
+        """Takes a score of samples, a full one with those beside it. Raises ``ScoreError``.
+
+        Global random numbers follow the protocol's seed within it, and are restored after it.
+        """
+        assert self.evaluator is not None
+        protocols = self.evaluator.protocols
+        seed = (protocols.full if full else protocols.rung).latent_seed or 0
+        seeding, further = partial(seeded, seed, device), self.further if full else None
+        is_limit = further is not None and further.extrapolates
+        with seeding():
+            score = self.evaluator.score(sample, full=full, extrapolate=is_limit)
+        if further is None:
+            return score
+        try:
+            return further.add_to(score, sample, seeding)
+        except Exception as error:  # they never decide what becomes of a run
+            if not isinstance(error, ScoreError | OSError) and not is_out_of_memory(error):
+                raise
+            _log.warning("no score beside the first: %s", first_line(error))
+            return score
+
+    def score_start(self, sample: Sample, device: torch.device, generator: str) -> Score:
+        """The score of an untrained generator, which ``generator`` tells from others.
+
+        Trials of one network begin with the same weights, so the first of them is sampled for all.
+        """
+        if generator not in self._starts:
+            self._starts[generator] = self.score(sample, device)
+        return self._starts[generator]
 
     def check(self, kind: ScoreKind, before: ScoreKind | None) -> None:
         """Raises ``TrainerError`` for a kind that this run is not scored by.
@@ -221,8 +268,7 @@ class ScoringSetup:
             extractor = load_extractor(self.extractor or chosen, device)
         else:
             extractor = resolve_extractor(choice, real.learned, chosen, device)
-        samples, rung_samples = self.objective.samples, self.objective.rung_samples
-        protocols = make_protocols(extractor, real, rung_samples=rung_samples, samples=samples)
+        protocols = make_study_protocols(extractor, real, self.objective)
         return make_evaluator(extractor, real, protocols, device, observer)
 
     def further(

@@ -10,7 +10,6 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,9 @@ from gantune.errors import (
     ScoreError,
     TrainerError,
     TrialStopped,
-    first_line,
 )
 from gantune.events import Observer
-from gantune.gan.device_support import is_out_of_memory, out_of_memory_text
+from gantune.gan.device_support import out_of_memory_text
 from gantune.gan.precision import used_precision
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.evaluator import Evaluator, Sample
@@ -217,16 +215,10 @@ class Session:
         self._observer.progress("training, kimg", round(self.kimg), round(self.config.kimg))
 
     def score_start(self, sample: Sample, generator: str) -> None:
-        """Scores the generator before its first step.
-
-        ``generator``: what tells it from others. Trials of one network begin with the same weights,
-        so the first of them is sampled for all.
-        """
-        known = self._scoring.starts
-        if generator not in known:
-            with self._clock.scores():
-                known[generator] = self._evaluate(sample)
-        score = known[generator]
+        """Scores the generator before its first step. ``generator``: what tells it from others."""
+        with self._clock.scores():
+            beating = with_heartbeat(sample, self.heartbeat)
+            score = self._scoring.score_start(beating, self.device, generator)
         self._add_score(0.0, 0.0, score)
         self.judge.see_score(0.0, 0.0, score)
 
@@ -304,25 +296,7 @@ class Session:
         self.judge.kind = kind
 
     def _evaluate(self, sample: Sample, *, full: bool = False) -> Score:
-        """Takes a score. Global random numbers follow the protocol's seed within it, and are
-        restored after it."""
-        evaluator = self.evaluator
-        protocol = evaluator.protocols.full if full else evaluator.protocols.rung
-        further = self._scoring.further if full else None
-        beating = with_heartbeat(sample, self.heartbeat)
-        is_limit = further is not None and further.extrapolates
-        seeding = partial(seeded, protocol.latent_seed or 0, self.device)
-        with seeding():
-            score = evaluator.score(beating, full=full, extrapolate=is_limit)
-        if further is None:
-            return score
-        try:
-            return further.add_to(score, beating, seeding)
-        except Exception as error:  # they never decide what becomes of a run
-            if not isinstance(error, ScoreError | OSError) and not is_out_of_memory(error):
-                raise
-            _log.warning("no score beside the first: %s", first_line(error))
-            return score
+        return self._scoring.score(with_heartbeat(sample, self.heartbeat), self.device, full=full)
 
     def _finish_rung(
         self, score: Score, full: Score | None = None, sample: Sample | None = None

@@ -19,11 +19,17 @@ from gantune.io.files import write_text
 from gantune.io.validation import comma_list
 from gantune.io.yaml_document import format_document
 from gantune.run_folder.run import read_protocol
-from gantune.scores import Protocol, Protocols, load_extractor, make_protocols, resolve_extractor
+from gantune.scores import Protocol, Protocols, load_extractor, resolve_extractor
 from gantune.scores.score import check_same_protocol, extrapolated_name
 from gantune.scores.text import few_samples_text, few_to_extrapolate_text, protocol_text
 from gantune.trial.pictures import draw_real_images
-from gantune.trial.scoring import Further, load_further, make_evaluator, resolve_further
+from gantune.trial.scoring import (
+    Further,
+    load_further,
+    make_evaluator,
+    make_study_protocols,
+    resolve_further,
+)
 from gantune.tuner.driver import Driver, SearchContext
 from gantune.tuner.engines.base import Task
 from gantune.tuner.engines.local import LocalEngine
@@ -171,7 +177,7 @@ def _prepare_scores(search: Search, observer: Observer) -> Protocols:
             f"held out: {len(held_out):,} images that are never learned ({held_out.split})"
         )
     samples, rung_samples = objective.samples, objective.rung_samples
-    protocols = make_protocols(extractor, search.real, rung_samples=rung_samples, samples=samples)
+    protocols = make_study_protocols(extractor, search.real, objective)
     features = extractor.features
     few = few_samples_text(samples, features) or few_samples_text(rung_samples, features, "a rung")
     if few:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ from gantune.scores import (
     missing_classes,
     resolve_extractor,
 )
+from gantune.scores.extractors.classifier import Classifier
+from gantune.scores.score import ScoreDtype
 from tests.examples import in_integration
 from tests.scores.conftest import evaluator, made_up, shown
 
@@ -126,6 +129,34 @@ def test_class_shares_name_the_lost_class(
     assert (score.real_classes or {})["3"] == pytest.approx(0.1, abs=0.02)
     assert missing_classes(score) == ["3"]
     assert not missing_classes(judge.score(shown(torch.tensor(others.array))))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "tf32", "bfloat16"])
+def test_rungs_are_scored_in_the_number_format_of_their_protocol(
+    dtype: ScoreDtype, learned: ImageSet, unseen: torch.Tensor, tmp_path: Path
+) -> None:
+    extractor, real = resolve_extractor("classifier", learned, tmp_path), RealImages(learned)
+    seen: list[torch.dtype] = []
+    network = cast(Classifier, extractor.module)
+    network.hidden.register_forward_hook(lambda *found: seen.append(found[2].dtype))
+    full, other = (
+        Evaluator(
+            extractor,
+            real,
+            make_protocols(extractor, real, rung_samples=200, samples=200, rung_dtype=one),
+        )
+        for one in ("float32", dtype)
+    )
+    seen.clear()
+    exact, score = (one.score(shown(noisy(unseen, 30))) for one in (full, other))
+    assert set(seen) == {torch.float32, getattr(torch, dtype, torch.float32)}
+    assert exact.error is not None
+    assert abs(score.value - exact.value) < 0.1 * exact.error
+    assert (score.value == exact.value) == (dtype != "bfloat16")
+    assert (score.protocol.hash == exact.protocol.hash) == (dtype == "float32")
+    seen.clear()
+    assert other.score(shown(unseen), full=True) == full.score(shown(unseen), full=True)
+    assert set(seen) == {torch.float32}
 
 
 def test_random_features_know_no_classes(tmp_path: Path) -> None:
