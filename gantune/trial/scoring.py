@@ -21,8 +21,8 @@ from gantune.gan.device_support import is_out_of_memory
 from gantune.io.files import write_bytes
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
-from gantune.scores import RealImages, load_extractor, make_protocols, resolve_extractor
-from gantune.scores.evaluator import Evaluator, Protocols, Sample
+from gantune.scores import RealImages, load_extractor, resolve_extractor
+from gantune.scores.evaluator import Evaluator, Protocols, Sample, make_protocols
 from gantune.scores.features import Extractor
 from gantune.scores.score import FurtherScore, Protocol, Score
 from gantune.space import load_space
