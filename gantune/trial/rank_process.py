@@ -2,6 +2,7 @@
 
 import os
 import traceback
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -9,9 +10,11 @@ import torch.distributed as dist
 from gantune.errors import GantuneError, TrainingError
 from gantune.gan.device_support import is_out_of_memory, out_of_memory_text
 from gantune.io.trust import adopt
+from gantune.run_folder.trial import TrialFolder
 from gantune.trial import builtin
 from gantune.trial.process import WorkerConnection, connect
 from gantune.trial.rank_group import LOOPBACK, PATIENCE, Failed, RankTask
+from gantune.trial.records import Outcome, describe_outcome
 from gantune.trial.train import train_here
 
 
@@ -26,10 +29,11 @@ def main() -> None:
     except (GantuneError, OSError) as error:
         connection.send(Failed(error))
     except Exception as error:
-        told = f"rank {task.ranks.rank} on {device} failed:\n{traceback.format_exc()}"
         if is_out_of_memory(error):
-            told = out_of_memory_text(task.arguments["config"], device)
-        connection.send(Failed(TrainingError(told)))
+            _send_out_of_memory(task, device, connection)
+        else:
+            told = f"rank {task.ranks.rank} on {device} failed:\n{traceback.format_exc()}"
+            connection.send(Failed(TrainingError(told)))
     connection.receive()
 
 
@@ -59,6 +63,16 @@ def _train(task: RankTask, device: torch.device, connection: WorkerConnection) -
         ranks=ranks,
         heartbeat=connection.heartbeat,
     )
+    connection.send(outcome)
+
+
+def _send_out_of_memory(task: RankTask, device: torch.device, connection: WorkerConnection) -> None:
+    """Ends the training of all ranks, as the first one's session does where its own memory ends."""
+    config, folder = task.arguments["config"], TrialFolder(Path(task.arguments["out"]))
+    tick = folder.last_tick() or {"kimg": 0.0, "step": 0}
+    error = out_of_memory_text(config, device)
+    outcome = Outcome("out_of_memory", tick["kimg"], tick["step"], error=error)
+    connection.message(describe_outcome(str(folder.path), outcome))
     connection.send(outcome)
 
 

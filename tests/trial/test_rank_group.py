@@ -153,6 +153,24 @@ def test_an_error_of_one_process_is_told_and_ends_all(
 
 
 @pytest.mark.integration
+def test_memory_that_ends_on_one_device_is_an_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(builtin, "follow", fail)
+    listener = Listener()
+    outcome = gantune.train(
+        make_config(CONFIG), out=tmp_path / "run", device=TWO, observer=listener
+    )
+    assert outcome.ending == "out_of_memory" and "batch_size" in outcome.error
+    told = f"{tmp_path}/run out of memory at 0 kimg: "
+    assert any(line.startswith(told) for line in listener.lines)
+    assert not worker_processes(os.getpid())
+
+
+@pytest.mark.integration
 def test_an_interrupted_training_leaves_nothing_and_resumes(tmp_path: Path) -> None:
     def interrupt(ranks: list[int]) -> None:
         raise KeyboardInterrupt
