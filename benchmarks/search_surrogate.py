@@ -6,13 +6,14 @@ A recorded sweep has a few hundred settings. A search that trains more than a fe
 has had the best of them, and what it would find beyond cannot be seen. So trees (extremely
 randomised ones, Geurts et al. 2006) are fitted here to a table's curves: the logarithm of the score
 at each share of a run, from the parameters. A search may train any setting. Its scores are those of
-the trees with noise: of a seed, 10% at the end of a run, and of each score, 3%.
+the trees with noise: of a seed, 10% at the end of a run, and of each score, 3%. They tell a
+standard error of 2%, since a told error does not hold all that varies.
 
 Compared is the last score, without noise, of the setting whose last score with noise is the best,
 after as much training as 8, 16 and 32 whole runs. The figure is the geometric mean over seeds,
 beside that of a plain script with Optuna's defaults on the same seeds. Finals are left out.
 
-The trees are smooth and end near the best recorded settings, so real searches may differ more.
+The trees never predict a better score than was recorded, so real searches may differ more.
 """
 
 from __future__ import annotations

@@ -19,6 +19,9 @@ CHOICES = ("auto", "inception", *DINOV2, "classifier", "random", "points")
 EXTRAPOLATED = ("fd_inf", "fid_inf")
 """Names of the score extrapolated to infinitely many samples."""
 
+ScoreDtype = Literal["float32", "tf32", "bfloat16"]
+"""What an extractor computes in."""
+
 USER_NETWORK = "package.module:factory"
 """How a user's own network is named."""
 

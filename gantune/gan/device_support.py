@@ -12,7 +12,7 @@ from torch import nn
 
 from gantune.config import AnyConfig, Command, ExternalConfig, TrialConfig
 from gantune.errors import first_line
-from gantune.gan.precision import has_native_bf16, used_precision
+from gantune.gan.precision import has_native_bf16, has_tf32, used_precision
 from gantune.io.allocator import return_freed_memory
 
 # ---- torch.compile ------------------------------------------------------------------------------
@@ -76,6 +76,19 @@ def fallbacks(config: TrialConfig, device: torch.device) -> list[str]:
     elif config.compile:
         found.append("compile: the first steps take about a minute, for the compiler")
     return found
+
+
+def rung_fallback(precision: str, device: torch.device | str) -> str:
+    """A sentence for a precision of rungs that the device does not support; else empty."""
+    device = torch.device(device)
+    if precision == "tf32" and not has_tf32(device):
+        return (
+            "objective.rung_precision tf32 needs a GPU that has TF32 (Ampere or newer); on "
+            f"{device.type} rungs are scored in full float32"
+        )
+    if precision == "bf16" and not has_native_bf16(device):
+        return f"objective.rung_precision bf16 is emulated on {device}; fp32 may be faster"
+    return ""
 
 
 # ---- Memory and threads -------------------------------------------------------------------------

@@ -48,10 +48,11 @@ def used_precision(config: TrialConfig, device: torch.device) -> str:
         case torch.float16:
             return "fp16"
         case _:
-            return "tf32" if config.precision == "tf32" and _has_tf32(device) else "fp32"
+            return "tf32" if config.precision == "tf32" and has_tf32(device) else "fp32"
 
 
-def _has_tf32(device: torch.device) -> bool:
+def has_tf32(device: torch.device) -> bool:
+    """Whether the device computes in TF32."""
     if device.type != "cuda":
         return False
     return torch.cuda.get_device_capability(device) >= (8, 0)

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gantune.config.extractor import ScoreDtype
 from gantune.data.decoding import Progress
 from gantune.data.image_set import SUBSET_SEED, ImageSet
-from gantune.errors import ScoreError
+from gantune.errors import ScoreError, first_line
 from gantune.gan.sampling import GRAY, save_grid
 from gantune.scores.distances import (
     KernelSide,
@@ -30,7 +31,6 @@ from gantune.scores.score import (
     FurtherScore,
     Protocol,
     Score,
-    ScoreDtype,
     extrapolated_name,
 )
 
@@ -145,13 +145,14 @@ class Evaluator:
         finite. So all numbers of a score are finite.
         """
         protocol = self.protocols.full if full else self.protocols.rung
+        assert protocol.dtype, "an external trainer's score"
         made = gather(
             self.extractor,
             self._batches(sample, protocol),
             protocol.generated,
             MOST_KEPT,
             "generated samples",
-            protocol.dtype or "float32",
+            protocol.dtype,
         )
         distance = frechet_with_error(self._gaussian, made)
         also: tuple[FurtherScore, ...] = ()
@@ -181,6 +182,19 @@ class Evaluator:
         )
         _check_finite(score)
         return score
+
+    def try_rung_dtype(self) -> None:
+        """Raises ``ScoreError`` where the extractor cannot compute in the rungs' number format."""
+        dtype = self.protocols.rung.dtype
+        assert dtype
+        images = torch.tensor(self._images.array[:2], device=self._device)
+        try:
+            gather(self.extractor, [images], len(images), len(images), "two images", dtype)
+        except Exception as error:  # a user's network can raise anything
+            raise ScoreError(
+                f"objective.rung_precision: extractor {self.extractor.name} cannot compute in "
+                f"{dtype}: {first_line(error)}"
+            ) from error
 
     def nearest_training(self, images: Tensor, most: int) -> Neighbours:
         """The ``most`` nearest real images of each of ``images``, given as ``Sample`` returns them.

@@ -8,11 +8,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from gantune.config.extractor import ScoreDtype
 from gantune.data.image_set import random_subset
 from gantune.errors import ScoreError
 from gantune.gan.precision import float32_computed
 from gantune.scores.features import Extractor
-from gantune.scores.score import ScoreDtype
 
 BATCH = 250
 """Images per batch. Fixed, because other batches would draw other random numbers."""
@@ -142,8 +142,9 @@ def gather(
     rows = torch.empty(len(keys), extractor.features)
     seen, streamed, classes = 0, None, None
     for batch in batches:
-        with torch.inference_mode(), _computed_in(dtype, batch.device):
-            features = extractor.module(batch)
+        with torch.inference_mode(), _computed_in("float32", batch.device):
+            with _computed_in(dtype, batch.device):
+                features = extractor.module(batch)
             wanted = (len(batch), extractor.features)
             if features.shape != wanted or not features.is_floating_point():
                 raise ScoreError(

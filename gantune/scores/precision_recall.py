@@ -102,8 +102,8 @@ def _distances(rows: Tensor, others: Tensor) -> Iterator[tuple[slice, slice, Ten
 def _squared_distances(
     rows: Tensor, others: Tensor
 ) -> Iterator[tuple[slice, slice, Tensor, Tensor]]:
-    """All squared distances from products of rows, tile by tile, with the sums of both squared
-    norms, to whose rounding they are exact."""
+    """All squared distances from products of rows, tile by tile, and for each pair the sum of both
+    squared norms; the error is a rounding of that sum."""
     for at, to, near, far in tiles(rows, others):
         squares = near.square().sum(dim=1, keepdim=True) + far.square().sum(dim=1)
         yield at, to, torch.addmm(squares, near, far.T, alpha=-2), squares

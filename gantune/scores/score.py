@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from gantune.config.extractor import DINOV2
+from gantune.config.extractor import DINOV2, ScoreDtype
 from gantune.errors import RunError, ScoreError
 from gantune.io.formatting import first_names
 
@@ -37,9 +37,6 @@ _WITHOUT_SAMPLES: dict[str, Any] = {
 }
 
 _EXTERNAL = "own:"  # before the name of a score that an external trainer computes
-
-
-ScoreDtype = Literal["float32", "tf32", "bfloat16"]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gantune.config.command import Command, CommandFields
 from gantune.config.external import explain_wrong_trainer
-from gantune.config.extractor import ExtractorChoice, FurtherScores, out_of_place, wrong_name
+from gantune.config.extractor import (
+    ExtractorChoice,
+    FurtherScores,
+    ScoreDtype,
+    out_of_place,
+    wrong_name,
+)
 from gantune.config.sections import ConfigModel
 from gantune.errors import ScoreError
 from gantune.io.validation import did_you_mean, validation_error, validation_errors
@@ -179,6 +185,9 @@ class Budget(ConfigModel):
         return self
 
 
+_RUNG_DTYPES: dict[str, ScoreDtype] = {"fp32": "float32", "tf32": "tf32", "bf16": "bfloat16"}
+
+
 class Objective(ConfigModel):
     """The score that trials are ranked by."""
 
@@ -220,15 +229,9 @@ class Objective(ConfigModel):
         return ExtractorChoice(self.extractor, self.weights, self.resize)
 
     @property
-    def rung_dtype(self) -> Literal["float32", "tf32", "bfloat16"]:
+    def rung_dtype(self) -> ScoreDtype:
         """``rung_precision`` as protocols name it."""
-        match self.rung_precision:
-            case "fp32":
-                return "float32"
-            case "bf16":
-                return "bfloat16"
-            case "tf32":
-                return "tf32"
+        return _RUNG_DTYPES[self.rung_precision]
 
     def further(self) -> FurtherScores:
         """The scores beside the first one."""

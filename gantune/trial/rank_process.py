@@ -8,7 +8,9 @@ import torch
 import torch.distributed as dist
 
 from gantune.errors import GantuneError, TrainingError
+from gantune.events import LogFileObserver
 from gantune.gan.device_support import is_out_of_memory, out_of_memory_text
+from gantune.gan.precision import used_precision
 from gantune.io.trust import adopt
 from gantune.run_folder.trial import TrialFolder
 from gantune.trial import builtin
@@ -67,12 +69,19 @@ def _train(task: RankTask, device: torch.device, connection: WorkerConnection) -
 
 
 def _send_out_of_memory(task: RankTask, device: torch.device, connection: WorkerConnection) -> None:
-    """Ends the training of all ranks, as the first one's session does where its own memory ends."""
+    """Sends the outcome, at which all ranks are ended, and notes it in the training's log."""
     config, folder = task.arguments["config"], TrialFolder(Path(task.arguments["out"]))
-    tick = folder.last_tick() or {"kimg": 0.0, "step": 0}
-    error = out_of_memory_text(config, device)
-    outcome = Outcome("out_of_memory", tick["kimg"], tick["step"], error=error)
-    connection.message(describe_outcome(str(folder.path), outcome))
+    tick = folder.last_tick() or {"kimg": 0.0, "step": 0, "seconds": 0.0}
+    outcome = Outcome(
+        "out_of_memory",
+        kimg=tick["kimg"],
+        step=tick["step"],
+        seconds=tick["seconds"],
+        computed_in=used_precision(config, device),
+        error=out_of_memory_text(config, device),
+    )
+    log = LogFileObserver(connection, folder.log) if folder.path.exists() else connection
+    log.message(describe_outcome(str(folder.path), outcome))
     connection.send(outcome)
 
 

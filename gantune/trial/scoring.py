@@ -68,11 +68,15 @@ def make_evaluator(
 ) -> Evaluator:
     """Scores samples against the real images; caches their features.
 
-    ``extractor``: one that is loaded, or its folder.
+    ``extractor``: one that is loaded, or its folder. Raises ``ScoreError`` where it cannot compute
+    in the number format of rungs.
     """
     loaded = load_extractor(extractor, device) if isinstance(extractor, Path) else extractor
     show = partial((observer or Observer()).progress, "features of the real images")
-    return Evaluator(loaded, real, protocols, device, show)
+    evaluator = Evaluator(loaded, real, protocols, device, show)
+    if protocols.rung.dtype != "float32":
+        evaluator.try_rung_dtype()
+    return evaluator
 
 
 class Further:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gantune.errors import RunError, disk_full_message, is_disk_full
 from gantune.events import LoggingBridge, Observer
+from gantune.gan.device_support import rung_fallback
 from gantune.io.files import write_text
 from gantune.io.validation import comma_list
 from gantune.io.yaml_document import format_document
@@ -180,8 +181,8 @@ def _prepare_scores(search: Search, observer: Observer) -> Protocols:
     protocols = make_study_protocols(extractor, search.real, objective)
     features = extractor.features
     few = few_samples_text(samples, features) or few_samples_text(rung_samples, features, "a rung")
-    if few:
-        observer.message(few)
+    for text in filter(None, (few, rung_fallback(objective.rung_precision, device))):
+        observer.message(text)
     make_evaluator(extractor, search.real, protocols, device, observer)
     _prepare_further(search, protocols.full, features, observer)
     return protocols

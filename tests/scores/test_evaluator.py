@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
+from gantune.config.extractor import ScoreDtype
 from gantune.data import ImageSet
 from gantune.data.cache import content_hash
 from gantune.errors import ScoreError
+from gantune.gan.precision import float32_computed
 from gantune.scores import (
     Evaluator,
     RealImages,
     Score,
+    feature_statistics,
     make_protocols,
     missing_classes,
     resolve_extractor,
 )
 from gantune.scores.extractors.classifier import Classifier
-from gantune.scores.score import ScoreDtype
+from gantune.trial.scoring import make_evaluator
 from tests.examples import in_integration
 from tests.scores.conftest import evaluator, made_up, shown
 
@@ -133,8 +137,19 @@ def test_class_shares_name_the_lost_class(
 
 @pytest.mark.parametrize("dtype", ["float32", "tf32", "bfloat16"])
 def test_rungs_are_scored_in_the_number_format_of_their_protocol(
-    dtype: ScoreDtype, learned: ImageSet, unseen: torch.Tensor, tmp_path: Path
+    dtype: ScoreDtype,
+    learned: ImageSet,
+    unseen: torch.Tensor,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    computed: set[str] = set()
+
+    def noted(on_gpus: Literal["ieee", "tf32"]) -> AbstractContextManager[None]:
+        computed.add(on_gpus)
+        return float32_computed(on_gpus)
+
+    monkeypatch.setattr(feature_statistics, "float32_computed", noted)
     extractor, real = resolve_extractor("classifier", learned, tmp_path), RealImages(learned)
     seen: list[torch.dtype] = []
     network = cast(Classifier, extractor.module)
@@ -154,9 +169,29 @@ def test_rungs_are_scored_in_the_number_format_of_their_protocol(
     assert abs(score.value - exact.value) < 0.1 * exact.error
     assert (score.value == exact.value) == (dtype != "bfloat16")
     assert (score.protocol.hash == exact.protocol.hash) == (dtype == "float32")
+    assert ("tf32" in computed) == (dtype == "tf32")
+    assert exact.classes == score.classes  # they are told in float32
+    computed.clear()
     seen.clear()
     assert other.score(shown(unseen), full=True) == full.score(shown(unseen), full=True)
-    assert set(seen) == {torch.float32}
+    assert set(seen) == {torch.float32} and computed == {"ieee"}
+
+
+def test_an_extractor_that_cannot_compute_in_the_format_of_rungs_is_named(
+    learned: ImageSet, tmp_path: Path
+) -> None:
+    extractor, real = resolve_extractor("classifier", learned, tmp_path), RealImages(learned)
+    network = cast(Classifier, extractor.module)
+
+    def to_numpy(module: object, given: object, made: torch.Tensor) -> None:
+        made.numpy()  # which knows no bfloat16
+
+    network.hidden.register_forward_hook(to_numpy)
+    protocols = make_protocols(extractor, real, rung_samples=20, samples=20, rung_dtype="bfloat16")
+    with pytest.raises(
+        ScoreError, match=r"objective\.rung_precision: extractor classifier.* cannot compute in bf"
+    ):
+        make_evaluator(extractor, real, protocols, "cpu")
 
 
 def test_random_features_know_no_classes(tmp_path: Path) -> None:

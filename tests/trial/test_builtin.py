@@ -97,7 +97,7 @@ def test_trials_that_begin_with_the_same_weights_share_the_score_of_the_start(
     def start(name: str, **changes: object) -> tuple[int, float]:
         run, before = AnyRun("builtin", tmp_path / name, evaluator, images), len(scored)
         change(run, **changes)
-        run.policy = policy
+        run.policy = replace(policy, further=None)  # as a worker does for each trial
         run.train(lambda report: False)  # it ends at its first rung
         return len(scored) - before, run.folder.scores()[0]["value"]
 

@@ -1,4 +1,4 @@
-"""The images of one run: training images and held-out ones."""
+"""How a run is scored: its images, those held out, and the protocols that its space asks for."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from gantune.config import DataConfig
 from gantune.data import ImageSet
 from gantune.data.image_set import random_subset
 from gantune.errors import DataError
+from gantune.gan import device_support
+from gantune.scores import resolve_extractor
+from gantune.space import load_space
 from gantune.trial.pictures import draw_real_images
-from gantune.trial.scoring import load_real_images
+from gantune.trial.scoring import load_real_images, make_study_protocols
 
 
 @pytest.fixture
@@ -66,3 +69,37 @@ def test_points_are_drawn_as_points(tmp_path: Path) -> None:
     draw_real_images(ImageSet(points, "made", "0" * 64), tmp_path / "real.png")
     with Image.open(tmp_path / "real.png") as picture:
         assert picture.size == (512, 512) and picture.getpixel((256, 256)) < 100
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", "float32"), ("tf32", "tf32"), ("bf16", "bfloat16")]
+)
+def test_a_space_names_what_rungs_are_computed_in(
+    precision: str, dtype: str, tmp_path: Path
+) -> None:
+    space = load_space("dcgan", [f"objective.rung_precision={precision}"])
+    real = load_real_images(DataConfig(source="digits", resolution=16))
+    extractor = resolve_extractor("random", real.learned, tmp_path)
+    protocols = make_study_protocols(extractor, real, space.objective)
+    assert (protocols.rung.dtype, protocols.full.dtype) == (dtype, "float32")
+    assert (protocols.rung.generated, protocols.full.generated) == (
+        space.objective.rung_samples,
+        space.objective.samples,
+    )
+
+
+@pytest.mark.parametrize(
+    ("precision", "is_native", "told"),
+    [
+        ("fp32", False, ""),
+        ("tf32", False, "on cpu rungs are scored in full float32"),
+        ("bf16", False, "bf16 is emulated on cpu"),
+        ("bf16", True, ""),
+    ],
+)
+def test_a_precision_that_the_device_lacks_is_told(
+    precision: str, is_native: bool, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_support, "has_native_bf16", lambda device: is_native)
+    sentence = device_support.rung_fallback(precision, "cpu")
+    assert told in sentence and bool(told) == bool(sentence)

@@ -21,7 +21,7 @@ class, 1 is no mistake. Below one half, the classifier misses more than it sees.
 
 _CONFIDENCE = 1.96  # standard deviations: 95%, two-sided
 _FEATURES = 64
-_PASSES = 80_000  # training images of 32 pixels, epochs included: about 10 seconds on one thread
+_PASSES = 80_000  # training images of 32 pixels, epochs included: 10 to 25 seconds on one thread
 _EPOCHS = 3
 _MOST_HELD_OUT = 2_000
 _FEWEST_PER_CLASS = 20

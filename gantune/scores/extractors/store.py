@@ -6,6 +6,7 @@ import json
 import logging
 import secrets
 import shutil
+import tempfile
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +20,7 @@ from gantune.errors import ScoreError, TrustError, first_line
 from gantune.io.files import write_bytes, write_text
 from gantune.scores.extractors.classifier import Classifier
 from gantune.scores.extractors.dinov2 import DinoV2
-from gantune.scores.extractors.inception import Inception, missing_inception, published_weights
+from gantune.scores.extractors.inception import Inception, missing_inception
 from gantune.scores.extractors.random_features import PointFeatures, RandomFeatures
 from gantune.scores.extractors.selection import select
 from gantune.scores.extractors.user_network import UserNetwork
@@ -53,10 +54,7 @@ def resolve_extractor(
     """
     if isinstance(choice, str):
         choice = ExtractorChoice(choice)
-    extractor = cached_extractor(choice, images, torch.device(device))
-    extractor.module.cpu()  # so that the saved weights can be read without a GPU
-    _save(extractor, folder)
-    return load_extractor(folder, device)
+    return _stored(_found(choice, images, torch.device(device)), folder, device)
 
 
 def load_extractor(folder: Path, device: torch.device | str = "cpu") -> Extractor:
@@ -120,6 +118,23 @@ def cached_extractor(choice: ExtractorChoice, images: ImageSet, device: torch.de
     is no error. Not cached are published ones, whose weights are in a file already, and the user's
     own networks, which may change. Raises ``ScoreError`` and ``TrustError``.
     """
+    extractor = _found(choice, images, device)
+    if choice.is_user_network:  # storing it shows whether its factory gives it a second time
+        with tempfile.TemporaryDirectory(prefix="gantune-") as folder:
+            return _stored(extractor, Path(folder), device)
+    extractor.module.to(device)
+    return extractor
+
+
+def _stored(extractor: Extractor, folder: Path, device: torch.device | str) -> Extractor:
+    """The extractor as it is read from a folder after it was saved there."""
+    extractor.module.cpu()  # so that the saved weights can be read without a GPU
+    _save(extractor, folder)
+    return load_extractor(folder, device)
+
+
+def _found(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
+    """From the cache, on the CPU, or selected and cached."""
     if choice.is_user_network or _may_be_published(choice, device):
         return _selected(choice, images, device)
     # All that the selection depends on.
@@ -128,38 +143,45 @@ def cached_extractor(choice: ExtractorChoice, images: ImageSet, device: torch.de
     digest = hashlib.sha256(json.dumps([*parts, asdict(choice)]).encode()).hexdigest()
     entry = cache_folder() / "extractors" / digest[:32]
     with suppress(ScoreError):  # there is none yet, or it is damaged
-        return load_extractor(entry, device)
+        return load_extractor(entry)
+    is_damaged = entry.exists()
     extractor = _selected(choice, images, device)
-    if extractor.module.kind != Inception.kind:  # else downloaded just now
-        _keep(extractor, entry)
-    return extractor
+    if extractor.module.kind == Inception.kind:  # downloaded just now
+        return extractor
+    if is_damaged:
+        shutil.rmtree(entry, ignore_errors=True)
+    return _kept(extractor, entry)
 
 
 def _selected(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> Extractor:
     with torch.random.fork_rng(devices=[]):
         extractor = select(choice, images, device)
-    extractor.module.eval().requires_grad_(False).to(device)
+    extractor.module.eval().requires_grad_(False)
     return extractor
 
 
-def _keep(extractor: Extractor, entry: Path) -> None:
-    """Writes a cache entry: into a temporary folder, which is then renamed, so that no process
-    reads a mixture of two."""
+def _kept(extractor: Extractor, entry: Path) -> Extractor:
+    """The extractor as a cache entry: written into a temporary folder, which is then renamed, so
+    that no process reads a mixture of two. Where another process was first, it is that one's."""
     temporary = entry.with_name(f".{entry.name}.{secrets.token_hex(8)}")
     try:
         _save(extractor, temporary)
-        shutil.rmtree(entry, ignore_errors=True)  # a damaged one
-        temporary.rename(entry)
-    except (OSError, ScoreError) as error:
+        try:
+            temporary.rename(entry)
+        except OSError:
+            return load_extractor(entry)
+    except ScoreError as error:
         _log.warning("%s: cannot be written (%s)", entry, first_line(error))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    return extractor
 
 
 def _may_be_published(choice: ExtractorChoice, device: torch.device) -> bool:
-    """Whether Inception or DINOv2 is requested, or Inception may be selected and is available."""
+    """Whether Inception or DINOv2 is requested, or Inception may be selected, which is downloaded
+    as soon as that is possible."""
     if choice.name in ("inception", *DINOV2) or choice.weights is not None:
         return True
     if choice.name != "auto" or device.type == "cpu":  # where it is never chosen
         return False
-    return missing_inception() is None and published_weights().path.exists()
+    return missing_inception() is None

@@ -289,7 +289,10 @@ def test_the_cache_key_includes_the_class_names(trained: list[ImageSet]) -> None
 
 
 def test_an_incomplete_entry_cannot_be_read(
-    trained: list[ImageSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: list[ImageSet],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     home = tmp_path / "cache/extractors"
     save, folders = kept_extractor_module._save, []
@@ -303,7 +306,9 @@ def test_an_incomplete_entry_cannot_be_read(
 
     monkeypatch.setattr(kept_extractor_module, "_save", while_another_is_first)
     images = made_up(200, classes=4)
-    first = kept(images)
+    with caplog.at_level("WARNING"):
+        first = kept(images)
+    assert not caplog.text
     assert len(set(folders)) == 2
     (folder,) = home.iterdir()
     assert sorted(path.name for path in folder.iterdir()) == ["extractor.json", "extractor.pt"]
@@ -344,6 +349,27 @@ def test_inception_that_was_just_downloaded_is_not_cached(
     assert not (tmp_path / "cache/extractors").exists()
 
 
+def test_on_a_gpu_inception_is_chosen_as_soon_as_it_can_be_had(
+    trained: list[ImageSet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, cuda = made_up(200, classes=4), torch.device("cuda")
+    made = selection.select(ExtractorChoice("classifier"), images, CPU)
+    monkeypatch.setattr(torch.nn.Module, "to", lambda module, *_: module)  # there is no GPU
+    chosen: list[str] = []
+
+    def select(*_: object) -> Extractor:
+        chosen.append(lack or "")
+        return made
+
+    lack: str | None = "not installed"
+    monkeypatch.setattr(kept_extractor_module, "select", select)
+    monkeypatch.setattr(kept_extractor_module, "missing_inception", lambda: lack)
+    for now in ("not installed", "not installed", None, None):
+        lack = now
+        cached_extractor(ExtractorChoice(), images, cuda)
+    assert chosen == ["not installed", "", ""]  # without the library once, then it is tried again
+
+
 def test_a_user_network_is_never_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[ImageSet]
 ) -> None:
@@ -358,6 +384,25 @@ def test_a_user_network_is_never_cached(
     ExtractorChoice("kept_net:Own").remember()
     assert kept(made_up(), "kept_net:Own").name == "kept_net:Own"
     assert not (tmp_path / "cache/extractors").exists()
+
+
+def test_a_factory_that_gives_another_network_each_time_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[ImageSet]
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "unsteady_net.py").write_text(
+        "import torch\n"
+        "calls = []\n"
+        "class Own(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        calls.append(self)\n"
+        "        self.factor = len(calls)\n"
+        "    def forward(self, x): return x.float().flatten(1)[:, :4] * self.factor\n"
+    )
+    ExtractorChoice("unsteady_net:Own").remember()
+    with pytest.raises(ScoreError, match="other weights or features than before"):
+        kept(made_up(), "unsteady_net:Own")
 
 
 def test_inception_from_a_weights_file_is_never_cached(
