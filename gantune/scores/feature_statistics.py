@@ -152,7 +152,9 @@ def gather(
                     f"{list(features.shape)} for {len(batch)} images; float32 {list(wanted)} was "
                     "expected"
                 )
-            features, rows = features.float(), rows.to(features.device)
+            if features.dtype == torch.bfloat16:
+                features = features.float()
+            rows = rows.to(features.device)
             if count > keep:
                 streamed = streamed or Moments(features)
                 streamed.add(features)

@@ -94,6 +94,11 @@ def plan_builtin(
     ranks: Ranks,
     observer: Observer,
 ) -> Plan:
+    """The training of gantune's own trainer: images and networks are read and tried.
+
+    ``source``: the folder of the search whose scores it compares with. ``folder``: that of the
+    training. The other arguments and the errors are those of ``train``.
+    """
     if resume:
         newest_checkpoint(folder)  # a damaged one is an error here, not a reason to start over
     else:
@@ -134,6 +139,7 @@ def plan_external(
     start_from: Path | str | None,
     observer: Observer,
 ) -> Plan:
+    """The same for the user's trainer, which is found and not called."""
     trainer = partial(external.train, trainer=external.find_trainer(config.trainer))
     if start_from is not None:
         raise RunError(f"{start_from}: your own trainer cannot start from it; load it yourself")
