@@ -113,7 +113,7 @@ def test_what_had_no_value_of_its_own_still_follows_the_general_one() -> None:
 def test_training_and_samples_are_computed_as_the_config_says(
     precision: str, on_gpus: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gantune.gan.precision._has_tf32", lambda device: True)
+    monkeypatch.setattr("gantune.gan.precision.has_tf32", lambda device: True)
     config = config_of(precision=precision, kimg=0.016)
     trainer = Trainer(config, images_for(config), "cpu")
     seen: dict[str, set[str]] = {"d": set(), "ema": set()}

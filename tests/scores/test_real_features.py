@@ -147,9 +147,15 @@ def test_an_entry_of_another_protocol_under_this_name_is_not_used(
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(
-    cache: Path, images: ImageSet, study: Study, caplog: pytest.LogCaptureFixture
+    cache: Path,
+    images: ImageSet,
+    study: Study,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cache.write_text("a file where the folder should be")
+    blocked = cache / "file"
+    blocked.write_text("a file where the folder should be")
+    monkeypatch.setenv("GANTUNE_CACHE", str(blocked))
     extractor, protocols = study
     with caplog.at_level(logging.WARNING):
         found = real_features(extractor, images, protocols.full, CPU)
