@@ -58,15 +58,17 @@ def _missing_tool(device: torch.device) -> str:
     return ""
 
 
+_NEEDS = {"fp16": "a GPU", "tf32": "a GPU that has TF32 (Ampere or newer)"}
+
+
 def fallbacks(config: TrialConfig, device: torch.device) -> list[str]:
     """A sentence for each setting that the device does not support, and for a long start."""
     found = []
     used = used_precision(config, device)
     if config.precision not in ("auto", used):
-        needs = {"fp16": "a GPU", "tf32": "a GPU that has TF32 (Ampere or newer)"}[config.precision]
         found.append(
-            f"precision {config.precision} needs {needs}; on {device.type} training computes in "
-            f"{used}"
+            f"precision {config.precision} needs {_NEEDS[config.precision]}; on {device.type} "
+            f"training computes in {used}"
         )
     elif config.precision == "bf16" and not has_native_bf16(device):
         faster = "fp16 or fp32" if device.type == "cuda" else "fp32"
@@ -83,8 +85,8 @@ def rung_fallback(precision: str, device: torch.device | str) -> str:
     device = torch.device(device)
     if precision == "tf32" and not has_tf32(device):
         return (
-            "objective.rung_precision tf32 needs a GPU that has TF32 (Ampere or newer); on "
-            f"{device.type} rungs are scored in full float32"
+            f"objective.rung_precision tf32 needs {_NEEDS[precision]}; on {device.type} rungs are "
+            "scored in full float32"
         )
     if precision == "bf16" and not has_native_bf16(device):
         return f"objective.rung_precision bf16 is emulated on {device}; fp32 may be faster"

@@ -29,11 +29,7 @@ from gantune.health import read_stability
 from gantune.health.reach import reach_sentences
 from gantune.run_folder.info import read_data_info
 from gantune.run_folder.run import RunFolder, read_score
-from gantune.run_folder.trial import (
-    InitialWeights,
-    TrialFolder,
-    check_initial_weights,
-)
+from gantune.run_folder.trial import InitialWeights, TrialFolder, check_initial_weights
 from gantune.scores import RealImages
 from gantune.scores.score import Protocol, check_same_protocol
 from gantune.trial import builtin, external

@@ -16,12 +16,7 @@ from typing import Any
 import torch
 
 from gantune.config import TrialConfig
-from gantune.errors import (
-    CheckpointError,
-    ScoreError,
-    TrainerError,
-    TrialStopped,
-)
+from gantune.errors import CheckpointError, ScoreError, TrainerError, TrialStopped
 from gantune.events import Observer
 from gantune.gan.device_support import out_of_memory_text
 from gantune.gan.precision import used_precision

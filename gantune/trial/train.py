@@ -7,12 +7,7 @@ from typing import Any
 
 import torch
 
-from gantune.config import (
-    AnyConfig,
-    ExternalConfig,
-    TrialConfig,
-    dump_config,
-)
+from gantune.config import AnyConfig, ExternalConfig, TrialConfig, dump_config
 from gantune.errors import DeviceError, RunError
 from gantune.events import LogFileObserver, LoggingBridge, Observer
 from gantune.gan.device_support import torch_threads
@@ -23,20 +18,12 @@ from gantune.io.formatting import format_value
 from gantune.io.trust import remember
 from gantune.io.yaml_document import as_comment
 from gantune.run_folder.run import RunFolder
-from gantune.run_folder.trial import (
-    TrialFolder,
-    write_initial_weights,
-)
+from gantune.run_folder.trial import TrialFolder, write_initial_weights
 from gantune.scores.text import held_out_text
 from gantune.trial import external
 from gantune.trial.checkpoint_files import remove_backups
 from gantune.trial.devices import available_cores, thread_count, training_devices
-from gantune.trial.plan import (
-    Plan,
-    check_protocols,
-    plan_builtin,
-    plan_external,
-)
+from gantune.trial.plan import Plan, check_protocols, plan_builtin, plan_external
 from gantune.trial.rank_group import train_in_group
 from gantune.trial.records import (
     Assignment,
