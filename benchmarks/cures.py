@@ -1,18 +1,19 @@
 """What cures failing configs: the record of each remedy, measured.
 
-    python -m benchmarks.cures record [--data PATH] [--table digits] [--processes 2]
+    python -m benchmarks.cures record [--data PATH] [--table digits] [--remedies NAME ...]
     python -m benchmarks.cures judge [--data PATH] [--table digits] [--processes 2] [--minutes 120]
 
 Configs are drawn from the space of a recorded sweep (``benchmarks/sweep.py``). One fails when at
-least two of its three seeds get a verdict of health. Every second failing config is kept to judge
-by.
+least two of its three seeds get a verdict of health. The first failing ones are to learn from, the
+later ones to judge by.
 
-``record``: on the others each remedy that answers the verdict is tried alone, at the config's own
-length, on one fresh seed. A remedy has saved the run if there is no verdict, and cured it if its
-last score is also in the better half of the sweep's healthy runs. The result is ``record.json`` in
-``--work``, or ``--out``: gantune reads ``gantune/health/remedies/record.json``.
+``record``: on every second one to learn from, each remedy that answers the verdict is tried alone,
+at the config's own length, on one fresh seed. A remedy has saved the run if there is no verdict,
+and cured it if its last score is also in the better half of the sweep's healthy runs. The result is
+``record.json`` in ``--work``, or ``--out``: gantune reads ``gantune/health/remedies/record.json``.
+With ``--remedies`` only these are tried, and added to what gantune reads.
 
-``judge``: ``gantune stabilize`` gets each config that was kept. What it answers is trained at the
+``judge``: ``gantune stabilize`` gets each config to judge by. What it answers is trained at the
 config's length on three fresh seeds. It is cured if at least two get no verdict and the median of
 the last scores is in the better half of the sweep's healthy runs. So is the first remedy that
 gantune proposes for the verdict, and configs that do not fail are trained on their seeds to see
@@ -31,7 +32,7 @@ import os
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -41,7 +42,7 @@ import torch
 
 from benchmarks.curves import Curves, read_curves
 from benchmarks.health_replay import RUNGS, failure, replay
-from benchmarks.publish import RESULTS, Report, describe_machine
+from benchmarks.publish import RESULTS, ROOT, Report, describe_machine
 from benchmarks.publish import table as table_text
 from benchmarks.sweep import TABLES, Table, scoring, write_missing
 from gantune.config import TrialConfig, absolute_source
@@ -54,11 +55,14 @@ from gantune.io.files import write_text
 from gantune.tuner.options import Options
 from gantune.tuner.variants.stabilize import Tried, stabilize
 
-FAILING = {"digits": 60, "fashion": 20}
-"""Failing configs of each table, half to learn from, half to judge by."""
+LEARNED = {"digits": 60, "fashion": 20}
+"""Failing configs of each table to learn from: its first ones."""
+JUDGED = {"digits": 30, "fashion": 10}
+"""Failing configs of each table to judge by, after those; fewer where the table has fewer."""
 HEALTHY = {"digits": 40, "fashion": 0}
 """Configs of each table that do not fail."""
 SEEDS = (0, 1, 2)
+RECORD = ROOT / "gantune" / "health" / "remedies" / "record.json"
 FRESH = 100
 """The seed on which remedies are tried."""
 
@@ -185,23 +189,30 @@ def failing(table: Table, runs: Runs, count: int) -> Iterator[tuple[int, str]]:
             return
 
 
-def tried(table: Table, cases: Sequence[tuple[int, str]]) -> list[tuple[str, Job]]:
-    """A job for each remedy that answers a config's verdict, with its rule."""
+def tried(
+    table: Table, cases: Sequence[tuple[int, str]], names: Collection[str] = REMEDIES
+) -> list[tuple[str, Job]]:
+    """A job for each of these remedies that answers a config's verdict, with its rule."""
     jobs = []
     for number, rule in cases:
         config, _ = table.draw(number)
-        for name, remedy in REMEDIES.items():
+        for name in names:
+            remedy = REMEDIES[name]
             if rule in remedy.answers and remedy.applied(config) is not None:
                 jobs.append((rule, Job(table.name, number, name, FRESH)))
     return jobs
 
 
-def record(table: Table, runs: Runs, count: int) -> dict[str, dict[str, dict[str, int]]]:
-    """For each rule and remedy: how many configs it was tried on, saved and cured."""
+Found = dict[str, dict[str, dict[str, int]]]
+"""For each rule and remedy: how many configs it was tried on, saved and cured."""
+
+
+def record(table: Table, runs: Runs, count: int, names: Collection[str] = REMEDIES) -> Found:
+    """What these remedies did."""
     cases = list(failing(table, runs, count))[::2]
-    jobs = tried(table, cases)
+    jobs = tried(table, cases, names)
     results = runs.results([job for _, job in jobs])
-    found: dict[str, dict[str, dict[str, int]]] = defaultdict(dict)
+    found: Found = defaultdict(dict)
     for (rule, job), result in zip(jobs, results, strict=True):
         entry = found[rule].setdefault(job.remedy, {"tried": 0, "saved": 0, "cured": 0})
         is_saved = result["rule"] is None
@@ -294,7 +305,8 @@ def judge(table: Table, runs: Runs, given: argparse.Namespace, report: Report) -
     tree = report.read()
     found = tree.setdefault(table.name, {"cases": None, "judged": {}, "healthy": {}})
     if found["cases"] is None:
-        found["cases"] = list(failing(table, runs, FAILING[table.name]))[1::2]
+        learned = LEARNED[table.name]
+        found["cases"] = list(failing(table, runs, learned + JUDGED[table.name]))[learned:]
         _write(report, tree)
     for number, rule in found["cases"]:
         if str(number) not in found["judged"] and time.monotonic() < until:
@@ -331,12 +343,15 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
         for what, hits, of in shares(report.read()[table.name]):
             print(f"{what}: {hits} of {of}")
         return
-    found = record(table, runs, FAILING[table.name])
+    found = record(table, runs, LEARNED[table.name], given.remedies or REMEDIES)
     for rule, remedies in found.items():
         print(f"{rule}:")
         order = sorted(remedies.items(), key=lambda item: -item[1]["cured"] / item[1]["tried"])
         for name, entry in order:
             print(f"  {name}: cured {entry['cured']}, saved {entry['saved']} of {entry['tried']}")
+    if given.remedies:
+        known: Found = json.loads(RECORD.read_text(encoding="utf-8"))
+        found = {rule: known.get(rule, {}) | found.get(rule, {}) for rule in {**known, **found}}
     out = given.out or work / "record.json"
     write_text(out, json.dumps(found, indent=1, sort_keys=True) + "\n")
 
@@ -344,8 +359,9 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("stage", choices=["record", "judge"])
-    parser.add_argument("--table", choices=FAILING, default="digits")
+    parser.add_argument("--table", choices=LEARNED, default="digits")
     parser.add_argument("--data", help="folder or file of the images; digits needs none")
+    parser.add_argument("--remedies", nargs="+", choices=REMEDIES, help="default: all")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--work", type=Path, help="default: runs/cures_TABLE")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing after them")

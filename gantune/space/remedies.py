@@ -15,14 +15,14 @@ AS_IT_IS = "as_it_is"
 DECISION = "remedy"
 """The decision between all alternatives."""
 
-_PAIRED = 2  # remedies of each kind, the first ones by their record
+_PAIRED = 4  # remedies of each kind, the first ones by their record
 _MOST_CHANGES = 3  # settings that differ from the config
 
 
 def variants(
     config: AnyConfig, remedies: Sequence[Remedy], keep: Sequence[str] = ()
 ) -> dict[str, AnyConfig]:
-    """The config as it is, then with each remedy that applies, then with pairs of the first two of
+    """The config as it is, then with each remedy that applies, then with pairs of the first four of
     different kinds.
 
     In the order of ``remedies``, by name; of a pair ``lower_rates+r1``. A variant differs in at

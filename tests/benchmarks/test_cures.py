@@ -18,7 +18,7 @@ GOOD = 10.0
 
 @pytest.fixture
 def canned(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
-    """Configs 0 to 3 fail as they are; a hinge loss cures 1, and saves 3 without curing it."""
+    """Configs 0 to 3 fail as they are; a hinge loss cures all but 3, which it only saves."""
     trained: list[Job] = []
 
     def results(self: cures.Runs, jobs: list[Job]) -> list[dict[str, Any]]:
@@ -38,16 +38,41 @@ def canned(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     monkeypatch.setattr(cures, "candidates", lambda table: [0, 1, 2, 3])
     monkeypatch.setattr(cures, "healthy", lambda table, count: [7, 8][:count])
     monkeypatch.setattr(cures, "reference", lambda name: 2 * GOOD)
-    monkeypatch.setattr(cures, "FAILING", {"digits": 4})
+    monkeypatch.setattr(cures, "LEARNED", {"digits": 2})
+    monkeypatch.setattr(cures, "JUDGED", {"digits": 2})
     return trained
 
 
-def test_every_second_failing_config_is_judged_and_the_answers_stay(
+def test_remedies_are_tried_on_every_second_config_to_learn_from(
+    tmp_path: Path, canned: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cures, "LEARNED", {"digits": 4})
+    main(["record", "--work", str(tmp_path)])
+    found = json.loads((tmp_path / "record.json").read_text())["exploding"]
+    assert {job.configuration for job in canned if job.remedy} == {0, 2}
+    assert found["hinge"] == {"tried": 2, "saved": 2, "cured": 2}
+    assert found["r1"]["tried"] > found["r1"]["saved"] == 0
+
+
+def test_some_remedies_are_added_to_the_record_that_there_is(
+    tmp_path: Path, canned: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"exploding": {"r1": {"tried": 9, "saved": 5, "cured": 4}}, "cycling": {}}
+    monkeypatch.setattr(cures, "RECORD", tmp_path / "known.json")
+    (tmp_path / "known.json").write_text(json.dumps(known))
+    main(["record", "--work", str(tmp_path), "--remedies", "hinge"])
+    assert {job.remedy for job in canned} == {"", "hinge"}
+    hinge = {"tried": 1, "saved": 1, "cured": 1}
+    found = json.loads((tmp_path / "record.json").read_text())
+    assert found == {"exploding": {**known["exploding"], "hinge": hinge}, "cycling": {}}
+
+
+def test_the_failing_configs_after_those_to_learn_from_are_judged_and_the_answers_stay(
     tmp_path: Path, canned: list[Job], capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["judge", "--work", str(tmp_path / "work")], tmp_path)
     tree = json.loads((tmp_path / "cures_cpu.json").read_text())["digits"]
-    assert tree["cases"] == [[1, "exploding"], [3, "exploding"]]
+    assert tree["cases"] == [[2, "exploding"], [3, "exploding"]]
     assert [one["cured"] for one in tree["judged"].values()] == [True, False]
     assert tree["healthy"] == {"7": True, "8": True}
     assert "cured by at most three lines: 1 of 2" in capsys.readouterr().out

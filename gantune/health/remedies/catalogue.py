@@ -3,12 +3,13 @@
 from gantune.health.remedies.losses import LOSS_CHANGES
 from gantune.health.remedies.pace import PACE
 from gantune.health.remedies.penalties import SLOPES
-from gantune.health.remedies.rates import RATES
+from gantune.health.remedies.rates import OPTIMIZERS, RATES
 from gantune.health.remedies.record import promise
 from gantune.health.remedies.remedy import Remedy
 
 KINDS: dict[str, tuple[Remedy, ...]] = {
     "rates": RATES,
+    "optimizer": OPTIMIZERS,
     "loss": LOSS_CHANGES,
     "slope": SLOPES,
     "pace": PACE,

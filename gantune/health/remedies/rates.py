@@ -6,6 +6,8 @@ from gantune.config import TrialConfig
 from gantune.health.remedies.remedy import D_AHEAD, Changes, Remedy
 
 _USUAL = 2e-4  # Radford et al. 2015: the rate of both players
+_FAST = 1e-3  # Karras et al. 2018, progressive growing: the rate of both players
+_FASTEST = 2.5e-3  # Karras et al. 2020, StyleGAN2-ADA at 32 pixels: the rate of both players
 _FACTOR = 4.0  # between two rates that are tried
 _RATIO = 4.0  # Zhang et al. 2019, SAGAN: 4e-4 for D and 1e-4 for G
 
@@ -30,14 +32,24 @@ def _lower_both(config: TrialConfig) -> Changes:
     return _times(config, g=1 / _FACTOR, d=1 / _FACTOR)
 
 
-def _raise_both(config: TrialConfig) -> Changes:
-    is_low = max(config.generator.lr, config.discriminator.lr) < 5 * _USUAL
-    return _times(config, g=_FACTOR, d=_FACTOR) if is_low else {}
+def _rates(config: TrialConfig) -> dict[str, float]:
+    return {"generator.lr": config.generator.lr, "discriminator.lr": config.discriminator.lr}
 
 
 def _usual(config: TrialConfig) -> Changes:
-    players = {"generator.lr": config.generator, "discriminator.lr": config.discriminator}
-    return {path: _USUAL for path, player in players.items() if player.lr != _USUAL}
+    return {path: _USUAL for path, rate in _rates(config).items() if rate != _USUAL}
+
+
+def _fast(config: TrialConfig) -> Changes:
+    return {path: _FAST for path, rate in _rates(config).items() if rate < _FAST}
+
+
+def _fastest(config: TrialConfig) -> Changes:
+    return {path: _FASTEST for path, rate in _rates(config).items() if rate < _FASTEST}
+
+
+def _fast_g(config: TrialConfig) -> Changes:
+    return {"generator.lr": _FAST} if config.generator.lr < _FAST else {}
 
 
 def _two_time_scales(config: TrialConfig) -> Changes:
@@ -77,6 +89,7 @@ def _adam(config: TrialConfig) -> Changes:
 
 _UNSTABLE = {"non_finite", "exploding", "cycling", "worsened", "collapsed_spread"}
 _D_FAR_AHEAD = D_AHEAD | {"critic_dead"}
+_SLOW = {"stillborn", "generator_idle", "generator_vanished"}
 
 RATES = (
     Remedy(
@@ -121,20 +134,28 @@ RATES = (
         _two_time_scales,
     ),
     Remedy(
-        "raise_rates",
-        "multiply both learning rates by 4",
-        "A run that learns nothing in its budget may only be too slow.",
-        "Smith 2017: the largest stable rate learns fastest",
-        frozenset({"stillborn", "generator_idle", "generator_vanished"}),
-        _raise_both,
+        "fast_rates",
+        "raise both learning rates to 1e-3",
+        "A run that learns nothing in its length may only be too slow.",
+        "Karras et al. 2018; Kingma and Ba 2015: Adam's default",
+        frozenset(_SLOW),
+        _fast,
     ),
     Remedy(
-        "lower_beta1",
-        "lower Adam's beta1 of both players: to 0.5, or from there to 0",
-        "Momentum carries a player past the point where the other one has turned.",
-        "Radford et al. 2015: 0.5; Gulrajani et al. 2017 and Brock et al. 2019: 0",
-        frozenset(_UNSTABLE | {"discriminator_won", "stillborn"}),
-        _lower_beta1,
+        "fastest_rates",
+        "raise both learning rates to 2.5e-3",
+        "The shorter a run is, the larger its steps have to be.",
+        "Karras et al. 2020, StyleGAN2-ADA at 32 pixels",
+        frozenset(_SLOW),
+        _fastest,
+    ),
+    Remedy(
+        "fast_g_lr",
+        "raise the generator's learning rate to 1e-3",
+        "A generator that hardly moves needs larger steps, whether or not D is far ahead.",
+        "Heusel et al. 2017: the players may have rates of their own",
+        frozenset(_SLOW | {"discriminator_won"}),
+        _fast_g,
     ),
     Remedy(
         "warm_up",
@@ -151,6 +172,18 @@ RATES = (
         "Miyato et al. 2018",
         frozenset({"worsened", "cycling", "exploding"}),
         _decay,
+    ),
+)
+"""In the order in which they are proposed before anything was measured."""
+
+OPTIMIZERS = (
+    Remedy(
+        "lower_beta1",
+        "lower Adam's beta1 of both players: to 0.5, or from there to 0",
+        "Momentum carries a player past the point where the other one has turned.",
+        "Radford et al. 2015: 0.5; Gulrajani et al. 2017 and Brock et al. 2019: 0",
+        frozenset(_UNSTABLE | {"discriminator_won", "stillborn", "generator_idle"}),
+        _lower_beta1,
     ),
     Remedy(
         "clip_gradients",
@@ -169,4 +202,3 @@ RATES = (
         _adam,
     ),
 )
-"""In the order in which they are proposed before anything was measured."""

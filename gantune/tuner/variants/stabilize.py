@@ -2,15 +2,16 @@
 
 It is made of searches. The first one trains the config as it is on several seeds. Where that fails,
 the second one tries remedies, the most promising first, as alternatives of one decision: halving
-stops the worse ones early, and the best two are trained again on fresh seeds as finalists. Where no
-single remedy holds, pairs extend that search. All three are ordinary searches in run folders.
+stops the worse ones early. Pairs of the best ones extend that search, and its best two trials are
+trained again on fresh seeds as finalists. Both are ordinary searches in run folders.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ from gantune.tuner.variants.margins import train_margins
 from gantune.tuner.variants.search import search_tree, study_of
 
 _BUDGET = 12.0  # lengths of the config, in all
+_SINGLES = 0.5  # of what is left of it: the most that single remedies take
+_PAIRS = 20  # the most that are tried
+_FACTOR = 3  # of n remedies at a rung, n / 3 go on
 _FINALISTS, _FINAL_SEEDS = 2, 2
 
 
@@ -72,6 +76,14 @@ class Tried:
         """Whether most of several seeds survived."""
         return self.ended > 1 and 2 * self.survived > self.ended
 
+    def ties_with(self, other: Tried) -> bool:
+        """Whether the difference of the mean scores is within its standard error over seeds."""
+        if min(len(self.scores), len(other.scores)) < 2:
+            return False
+        squares = (statistics.variance(one.scores) / len(one.scores) for one in (self, other))
+        difference = statistics.fmean(self.scores) - statistics.fmean(other.scores)
+        return abs(difference) <= math.sqrt(sum(squares))
+
 
 @dataclass(frozen=True)
 class Stabilized:
@@ -82,7 +94,8 @@ class Stabilized:
     base: Tried
     """The config as it is, on its seeds."""
     tried: tuple[Tried, ...]
-    """The remedies: those that hold by score, then the others by how far they came."""
+    """The remedies: first ``best``, then those that hold by score, then the others by how far they
+    came."""
     margins: tuple[Margin, ...] = ()
     """Of a config that trains as it is: how far its learning rates stand from failing."""
 
@@ -93,7 +106,7 @@ class Stabilized:
 
     @property
     def best(self) -> Tried | None:
-        """The best remedy that holds."""
+        """The answer: the smallest change of those that tie with the best score that holds."""
         return next((one for one in self.tried if one.holds), None)
 
     @property
@@ -155,12 +168,7 @@ def stabilize(
         kept = f" but what --keep names ({comma_list(keep)})" if keep else ""
         raise RunError(f"{rule}: no remedy changes anything in this config{kept}")
     search = _Remedies(config, every, used[:1], folder, options, seconds, sections, observer)
-    singles = [name for name in every if name != AS_IT_IS and "+" not in name]
-    found = search.run([AS_IT_IS, *singles], left)
-    if not any(one.holds for one in found):
-        pairs = _ranked_pairs(every, [one.name for one in found])
-        found = search.run([AS_IT_IS, *singles, *pairs], left)
-    result = Stabilized(config, folder, tried, tuple(found))
+    result = Stabilized(config, folder, tried, tuple(search.run(left)))
     if result.best is not None:
         _write(result, every[result.best.name])
     return result
@@ -264,29 +272,59 @@ class _Remedies:
     sections: Mapping[str, Any]
     observer: SearchObserver
 
-    def run(self, names: Sequence[str], kimg: float) -> list[Tried]:
-        """Tries these alternatives in order, beyond those that were tried before; the results."""
+    def run(self, kimg: float) -> list[Tried]:
+        """Tries the remedies, then pairs of the best ones, and trains finals; the results.
+
+        None is pruned where there are so few that all can be trained to their end.
+        """
+        needed = self.config.kimg * (len(self.variants) + _FINALISTS * _FINAL_SEEDS)
+        rule, share = ("none", 1.0) if needed <= kimg else ("halving", _SINGLES)
+        if (names := self._resumed()) is None:
+            singles = [name for name in self.variants if "+" not in name]
+            state = self._search(singles, rule, share, kimg, {"top": 0})
+            alone = _results(state, self.config, self.variants)
+            if alone:
+                self.observer.message(f"best alone: {alone[0].name}; pairs and finals follow")
+            pairs = _ranked_pairs(self.variants, [one.name for one in alone])
+            names = [*singles, *pairs[:_PAIRS]]
+        finals = {"top": _FINALISTS, "seeds": _FINAL_SEEDS, "start": False}
+        state = self._search(names, rule, 1.0, kimg, finals)
+        return _answer_first(_results(state, self.config, self.variants))
+
+    def _resumed(self) -> list[str] | None:
+        """What the search tries in its order, where it has come to pairs before."""
+        if not self.folder.space.exists():
+            return None
+        space = load_space(self.folder.space)
+        return [point[DECISION] for point in space.points] if space.finalists.top else None
+
+    def _search(
+        self, names: Sequence[str], rule: str, share: float, kimg: float, finals: Mapping[str, Any]
+    ) -> RunState:
+        """Tries these alternatives in order, beyond those that were tried before, with this share
+        of the budget, under this rule of pruning."""
+        trials = len(names)
         if self.options.trials is not None:  # of changes; the config as it is comes first
-            names = names[: 1 + self.options.trials]
-        budget: dict[str, Any] = {"trials": len(names), "kimg": kimg}
+            trials = min(trials, 1 + self.options.trials)
+        budget: dict[str, Any] = {"trials": trials, "kimg": share * kimg}
         if self.seconds is not None:
-            budget["time"] = self.seconds
+            budget["time"] = share * self.seconds
         tree = space_tree(
             self.variants,
             self.seeds,
             study=study_of(self.folder),
             budget=budget,
-            pruning={"rule": "halving", "rungs": ["25%", "50%"], "factor": 3},
-            finalists={"top": _FINALISTS, "seeds": _FINAL_SEEDS, "start": False},
+            pruning={"rule": rule} | ({"factor": _FACTOR} if rule == "halving" else {}),
+            finalists=finals,
             start=[{DECISION: name, "seed": self.seeds[0]} for name in names],
             **self.sections,
         )
         options = replace(self.options, out=self.folder.path, trials=None, time=None)
-        state = search_tree(tree, options, self.observer)
-        return _results(state, self.config, self.variants)
+        return search_tree(tree, options, self.observer)
 
 
 def _results(state: RunState, config: AnyConfig, variants: Mapping[str, AnyConfig]) -> list[Tried]:
+    """What each remedy did: those that hold by score, then the others by how far they came."""
     by_name: dict[str, list[TrialRecord]] = {}
     for record in state.trials:
         by_name.setdefault(record.params[DECISION], []).append(record)
@@ -298,19 +336,27 @@ def _results(state: RunState, config: AnyConfig, variants: Mapping[str, AnyConfi
         for name, records in by_name.items()
         if name != AS_IT_IS
     ]
-    reached = {name: _reached(records) for name, records in by_name.items()}
+    reached = {name: _reached(records[0]) for name, records in by_name.items()}
     return sorted(
         found,
         key=lambda one: (not one.holds, one.score is None, one.score or 0.0, reached[one.name]),
     )
 
 
-def _reached(records: Iterable[TrialRecord]) -> tuple[float, float]:
-    """How far the first training came, furthest first, and its score there."""
-    first = next(iter(records))
+def _reached(first: TrialRecord) -> tuple[bool, int, float]:
+    """Orders first trainings: failed ones last, then by their last rung and the score there."""
     percent = max(first.rungs, default=0)
-    kimg = first.outcome.kimg if first.outcome else 0.0
-    return -kimg, first.rungs.get(percent, 0.0)
+    has_failed = first.outcome is not None and first.outcome.is_failure
+    return has_failed, -percent, first.rungs.get(percent, 0.0)
+
+
+def _answer_first(found: list[Tried]) -> list[Tried]:
+    """The same, with the smallest change of those that tie with the best one first."""
+    if not found or not found[0].holds:
+        return found
+    alike = [one for one in found if one.holds and (one is found[0] or one.ties_with(found[0]))]
+    answer = min(alike, key=lambda one: len(one.changes))
+    return [answer, *(one for one in found if one is not answer)]
 
 
 def _summary(
