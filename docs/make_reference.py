@@ -1,5 +1,5 @@
 """Fills the tables of docs/space-file.md and docs/command-trainer.md from the models that read a
-space file, and those of docs/stabilize.md from the remedies.
+space file, and those of docs/stabilize.md and docs/health.md from the remedies.
 
     python docs/make_reference.py
 
@@ -25,14 +25,16 @@ from gantune.config.external import ExternalFields
 from gantune.config.loss_families import LOSSES
 from gantune.config.sections import DISCRIMINATOR_NORMS, GENERATOR_NORMS
 from gantune.health.presets import PRESETS
-from gantune.health.remedies import REMEDIES, remedies_for
+from gantune.health.remedies import REMEDIES, proposals, remedies_for
 from gantune.health.remedies.record import record_of
 from gantune.health.rules import RULES
 from gantune.io.files import write_text
 from gantune.space.settings import Budget, Finalists, Objective, Pruning, Sampler, SpaceFile
 
-_NAMES = ("space-file.md", "command-trainer.md", "stabilize.md")
+_NAMES = ("space-file.md", "command-trainer.md", "stabilize.md", "health.md")
 PAGES = [Path(__file__).with_name(name) for name in _NAMES]
+
+_RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
 _PARTS: dict[str, type[BaseModel]] = {
     "budget": Budget,
@@ -51,10 +53,18 @@ _NAMED_DEFAULTS = {
 
 
 def fill_tables(page: str) -> str:
-    """The page with new tables. Raises ``KeyError`` for a name that has no table."""
+    """The page with new tables. Those of benchmarks stay as they are.
+
+    Raises ``KeyError`` for a name that has no table.
+    """
     tables = dict(_tables())
-    place = re.compile(r"(<!-- (?!end)([\w.]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-    return place.sub(lambda found: f"{found[1]}{tables[found[2]]}\n{found[3]}", page)
+
+    def fill(found: re.Match[str]) -> str:
+        if (_RESULTS / f"{found[2]}.md").exists():
+            return found[0]
+        return f"{found[1]}{tables[found[2]]}\n{found[3]}"
+
+    return re.sub(r"(<!-- (?!end)([\w.]+) -->\n).*?(<!-- end -->)", fill, page, flags=re.DOTALL)
 
 
 def _tables() -> Iterator[tuple[str, str]]:
@@ -77,6 +87,7 @@ def _tables() -> Iterator[tuple[str, str]]:
     yield "stability", _thresholds()
     yield "remedies", _remedies()
     yield "record", _record()
+    yield "proposals", _proposals()
 
 
 def _trial() -> str:
@@ -254,6 +265,12 @@ def _remedies() -> str:
         for remedy in REMEDIES.values()
     ]
     return _table(("remedy", "what it does, why, and who proposed it", "after"), rows)
+
+
+def _proposals() -> str:
+    """A row for each rule: what is proposed after its verdict for any trainer."""
+    columns = ("after", *(f"try {place}" for place in ("first", "next", "then")))
+    return _table(columns, ((f"`{rule}`", *map(str, proposals(rule))) for rule in RULES))
 
 
 def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

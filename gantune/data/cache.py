@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import secrets
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from gantune.data.decoding import ImageFormat, Progress, convert
 from gantune.data.image_set import ImageSet, RawImages, Unreadable
 from gantune.errors import CacheError, is_disk_full
-from gantune.io.files import write_text
+from gantune.io.files import whole_folder, write_text
 from gantune.io.formatting import one_line
 from gantune.io.home import expand_home, home_or_substitute
 
@@ -105,24 +104,13 @@ def build_entry(
 ) -> None:
     """Decodes all images into an entry, completely or not at all.
 
-    Writes a temporary folder and renames it; of two processes that build the same entry, the first
-    to finish wins. Raises ``CacheError`` where the cache cannot be written, and ``DataError`` where
-    too many images are corrupt.
+    Of two processes that build the same entry, the first to finish wins. Raises ``CacheError``
+    where the cache cannot be written, and ``DataError`` where too many images are corrupt.
     """
-    with cache_errors():
-        temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
-        temporary.mkdir(parents=True)
-        try:
-            _write(temporary, raw, image_format, progress)
-            if folder.exists() and read_entry(folder, "", "") is None:
-                shutil.rmtree(folder, ignore_errors=True)
-            try:
-                temporary.rename(folder)
-            except OSError:
-                if read_entry(folder, "", "") is None:
-                    raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with cache_errors(), whole_folder(folder) as temporary:
+        _write(temporary, raw, image_format, progress)
+        if folder.exists() and read_entry(folder, "", "") is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

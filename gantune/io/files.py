@@ -45,6 +45,26 @@ def write_bytes(
         raise
 
 
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder to write to, which becomes ``path`` where the block ends without an error.
+
+    So ``path`` is complete or not there. Where another process was first, its folder stays. Creates
+    missing parents. Raises ``OSError``.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        try:
+            temporary.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def link_or_copy(source: str, target: str) -> None:
     """Hard-links ``target`` to ``source``, or copies it where the file system has no links.
 

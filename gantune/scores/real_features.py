@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +18,7 @@ from gantune.config import absolute_source
 from gantune.data.changes import image_changes
 from gantune.data.decoding import Progress
 from gantune.data.image_set import ImageSet
+from gantune.io.files import whole_folder
 from gantune.scores.distances import Gaussian
 from gantune.scores.feature_statistics import BATCH, gather, subset_indices
 from gantune.scores.features import Extractor
@@ -139,31 +139,23 @@ def _read(folder: Path, text: str) -> RealFeatures | None:
 
 
 def _cached(folder: Path, text: str, found: RealFeatures) -> RealFeatures:
-    """Writes a cache entry atomically: into a temporary folder, which is then renamed.
-
-    Returns the features with memory-mapped rows.
-    """
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+    """Writes a cache entry in place of a damaged one; the features with memory-mapped rows."""
     rows = found.rows.numpy()
     try:
-        temporary.mkdir(parents=True)
-        np.save(temporary / _ROWS, rows, allow_pickle=False)
-        np.savez(
-            temporary / _MOMENTS,
-            protocol=np.array(text),
-            rows=np.array(_digest(rows)),
-            mean=found.gaussian.mean.numpy(),
-            factor=found.gaussian.factor.numpy(),
-            classes=np.array(found.classes, dtype=np.int64),
-        )
-        if folder.exists():
+        with whole_folder(folder) as temporary:
+            np.save(temporary / _ROWS, rows, allow_pickle=False)
+            np.savez(
+                temporary / _MOMENTS,
+                protocol=np.array(text),
+                rows=np.array(_digest(rows)),
+                mean=found.gaussian.mean.numpy(),
+                factor=found.gaussian.factor.numpy(),
+                classes=np.array(found.classes, dtype=np.int64),
+            )
             shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
         return replace(found, rows=_mapped(folder))
     except OSError as error:
         _log.warning("%s: cannot be written (%s)", folder, error.strerror)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gantune.errors import RunError
-from gantune.io.files import explain_write_errors, write_bytes, write_text
+from gantune.io.files import explain_write_errors, whole_folder, write_bytes, write_text
 
 
 def test_write_text_makes_folders_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -50,6 +50,38 @@ def test_bytes_are_written_the_same_way(tmp_path: Path) -> None:
     write_bytes(str(tmp_path / "deep" / "a.pt"), memoryview(b"\x00\xff"))
     assert (tmp_path / "deep" / "a.pt").read_bytes() == b"\x00\xff"
     assert len(list((tmp_path / "deep").iterdir())) == 1
+
+
+def test_a_folder_is_complete_or_not_there(tmp_path: Path) -> None:
+    entry = tmp_path / "cache" / "entry"
+    with pytest.raises(ZeroDivisionError), whole_folder(entry) as folder:
+        (folder / "half").write_text("half")
+        assert not entry.exists()
+        raise ZeroDivisionError
+    assert list(entry.parent.iterdir()) == []
+    with whole_folder(entry) as folder:
+        (folder / "file").write_text("mine")
+    assert list(entry.parent.iterdir()) == [entry]
+    assert (entry / "file").read_text() == "mine"
+
+
+def test_the_first_of_two_processes_that_write_a_folder_wins(tmp_path: Path) -> None:
+    entry = tmp_path / "entry"
+    with whole_folder(entry) as folder:
+        (folder / "file").write_text("second")
+        entry.mkdir()
+        (entry / "file").write_text("first")
+    assert (entry / "file").read_text() == "first"
+    assert list(tmp_path.iterdir()) == [entry]
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError), whole_folder(tmp_path / "file" / "entry"):
+        raise AssertionError("the block must not begin")
+    with pytest.raises(OSError), whole_folder(tmp_path / "file"):  # a file is there already
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG])

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import logging
-import secrets
 import shutil
 import tempfile
 from contextlib import suppress
@@ -17,7 +16,7 @@ from gantune.config.extractor import DINOV2, ExtractorChoice
 from gantune.data.cache import cache_folder
 from gantune.data.image_set import ImageSet
 from gantune.errors import ScoreError, TrustError, first_line
-from gantune.io.files import write_bytes, write_text
+from gantune.io.files import whole_folder, write_bytes, write_text
 from gantune.scores.extractors.classifier import Classifier
 from gantune.scores.extractors.dinov2 import DinoV2
 from gantune.scores.extractors.inception import Inception, missing_inception
@@ -161,19 +160,13 @@ def _selected(choice: ExtractorChoice, images: ImageSet, device: torch.device) -
 
 
 def _kept(extractor: Extractor, entry: Path) -> Extractor:
-    """The extractor as a cache entry: written into a temporary folder, which is then renamed, so
-    that no process reads a mixture of two. Where another process was first, it is that one's."""
-    temporary = entry.with_name(f".{entry.name}.{secrets.token_hex(8)}")
+    """The extractor as a cache entry. Where another process was first, it is that one's."""
     try:
-        _save(extractor, temporary)
-        try:
-            temporary.rename(entry)
-        except OSError:
-            return load_extractor(entry)
-    except ScoreError as error:
+        with whole_folder(entry) as temporary:
+            _save(extractor, temporary)
+        return load_extractor(entry)
+    except (ScoreError, OSError) as error:
         _log.warning("%s: cannot be written (%s)", entry, first_line(error))
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return extractor
 
 
