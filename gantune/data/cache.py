@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -107,10 +106,12 @@ def build_entry(
     Of two processes that build the same entry, the first to finish wins. Raises ``CacheError``
     where the cache cannot be written, and ``DataError`` where too many images are corrupt.
     """
-    with cache_errors(), whole_folder(folder) as temporary:
+
+    def is_whole(entry: Path) -> bool:
+        return read_entry(entry, "", "") is not None
+
+    with cache_errors(), whole_folder(folder, is_whole) as temporary:
         _write(temporary, raw, image_format, progress)
-        if folder.exists() and read_entry(folder, "", "") is None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

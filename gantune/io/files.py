@@ -3,7 +3,7 @@
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,20 +46,22 @@ def write_bytes(
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, is_whole: Callable[[Path], bool]) -> Iterator[Path]:
     """A temporary folder to write to, which becomes ``path`` where the block ends without an error.
 
-    So ``path`` is complete or not there. Where another process was first, its folder stays. Creates
-    missing parents. Raises ``OSError``.
+    ``is_whole``: whether a folder that is there by then is as good: it stays. Any other one is
+    replaced. Creates missing parents. Raises ``OSError`` where neither can be.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         temporary.mkdir(parents=True)
         yield temporary
+        if path.exists() and not is_whole(path):
+            shutil.rmtree(path, ignore_errors=True)
         try:
             temporary.rename(path)
-        except OSError:
-            if not path.is_dir():
+        except OSError:  # another process was first, or the old one cannot be removed
+            if not is_whole(path):
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -142,7 +141,7 @@ def _cached(folder: Path, text: str, found: RealFeatures) -> RealFeatures:
     """Writes a cache entry in place of a damaged one; the features with memory-mapped rows."""
     rows = found.rows.numpy()
     try:
-        with whole_folder(folder) as temporary:
+        with whole_folder(folder, lambda entry: _read(entry, text) is not None) as temporary:
             np.save(temporary / _ROWS, rows, allow_pickle=False)
             np.savez(
                 temporary / _MOMENTS,
@@ -152,7 +151,6 @@ def _cached(folder: Path, text: str, found: RealFeatures) -> RealFeatures:
                 factor=found.gaussian.factor.numpy(),
                 classes=np.array(found.classes, dtype=np.int64),
             )
-            shutil.rmtree(folder, ignore_errors=True)
         return replace(found, rows=_mapped(folder))
     except OSError as error:
         _log.warning("%s: cannot be written (%s)", folder, error.strerror)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, product
+from itertools import combinations
 from typing import Any
 
 from gantune.config import AnyConfig
-from gantune.health.remedies import KINDS, REMEDIES, Remedy, differences, plain_values
+from gantune.health.remedies import Remedy, differences, kind_of, plain_values
 from gantune.io.yaml_document import KeyPath
 
 AS_IT_IS = "as_it_is"
@@ -15,19 +15,18 @@ AS_IT_IS = "as_it_is"
 DECISION = "remedy"
 """The decision between all alternatives."""
 
-_PAIRED = 4  # remedies of each kind, the first ones by their record
+_PAIRS = 20  # the most
 _MOST_CHANGES = 3  # settings that differ from the config
 
 
 def variants(
     config: AnyConfig, remedies: Sequence[Remedy], keep: Sequence[str] = ()
 ) -> dict[str, AnyConfig]:
-    """The config as it is, then with each remedy that applies, then with pairs of the first four of
-    different kinds.
+    """The config as it is, then with each remedy that applies, then with pairs of different kinds.
 
-    In the order of ``remedies``, by name; of a pair ``lower_rates+r1``. A variant differs in at
-    most three settings, none of which is in ``keep`` or inside a section there, and from each other
-    variant.
+    Remedies are in their order, by name; pairs, such as ``lower_rates+r1``, in that of the places
+    of both, at most 20. A variant differs in at most three settings, none of which is in ``keep``
+    or inside a section there, and from each other variant.
     """
     found: dict[str, AnyConfig] = {AS_IT_IS: config}
 
@@ -40,21 +39,13 @@ def variants(
 
     for remedy in remedies:
         add(remedy.name, remedy.applied(config))
-    by_name = {remedy.name: remedy for remedy in remedies}
-    paired = {kind: list[str]() for kind in KINDS}
-    for name in by_name:
-        if name in found:
-            paired.setdefault(_kind(name), []).append(name)
-    for one, other in combinations(paired.values(), 2):
-        for first, second in product(one[:_PAIRED], other[:_PAIRED]):
-            add(f"{first}+{second}", by_name[second].applied(found[first]))
+    alone = [remedy for remedy in remedies if remedy.name in found]
+    places = sorted(combinations(range(len(alone)), 2), key=lambda pair: (sum(pair), pair))
+    most = len(found) + _PAIRS
+    for one, other in ((alone[first], alone[second]) for first, second in places):
+        if len(found) < most and kind_of(one) != kind_of(other):
+            add(f"{one.name}+{other.name}", other.applied(found[one.name]))
     return found
-
-
-def _kind(name: str) -> str:
-    """The kind of a remedy; one that a user has declared under another name is its own."""
-    kinds = (kind for kind, remedies in KINDS.items() if REMEDIES.get(name) in remedies)
-    return next(kinds, name)
 
 
 def is_kept(path: str, keep: Iterable[str]) -> bool:

@@ -54,12 +54,12 @@ def test_bytes_are_written_the_same_way(tmp_path: Path) -> None:
 
 def test_a_folder_is_complete_or_not_there(tmp_path: Path) -> None:
     entry = tmp_path / "cache" / "entry"
-    with pytest.raises(ZeroDivisionError), whole_folder(entry) as folder:
+    with pytest.raises(ZeroDivisionError), whole_folder(entry, Path.is_dir) as folder:
         (folder / "half").write_text("half")
         assert not entry.exists()
         raise ZeroDivisionError
     assert list(entry.parent.iterdir()) == []
-    with whole_folder(entry) as folder:
+    with whole_folder(entry, Path.is_dir) as folder:
         (folder / "file").write_text("mine")
     assert list(entry.parent.iterdir()) == [entry]
     assert (entry / "file").read_text() == "mine"
@@ -67,7 +67,7 @@ def test_a_folder_is_complete_or_not_there(tmp_path: Path) -> None:
 
 def test_the_first_of_two_processes_that_write_a_folder_wins(tmp_path: Path) -> None:
     entry = tmp_path / "entry"
-    with whole_folder(entry) as folder:
+    with whole_folder(entry, Path.is_dir) as folder:
         (folder / "file").write_text("second")
         entry.mkdir()
         (entry / "file").write_text("first")
@@ -75,11 +75,34 @@ def test_the_first_of_two_processes_that_write_a_folder_wins(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [entry]
 
 
+def test_a_damaged_folder_is_replaced_and_is_an_error_where_it_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = tmp_path / "entry"
+
+    def is_whole(folder: Path) -> bool:
+        return (folder / "file").read_text() == "whole"
+
+    for _ in range(2):
+        entry.mkdir(exist_ok=True)
+        (entry / "file").write_text("half")
+        with whole_folder(entry, is_whole) as folder:
+            (folder / "file").write_text("whole")
+        assert is_whole(entry)
+    (entry / "file").write_text("half")
+    monkeypatch.setattr("gantune.io.files.shutil.rmtree", lambda path, **_: None)  # another user's
+    with pytest.raises(OSError), whole_folder(entry, is_whole) as folder:
+        (folder / "file").write_text("whole")
+
+
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OSError), whole_folder(tmp_path / "file" / "entry"):
+    with pytest.raises(OSError), whole_folder(tmp_path / "file" / "entry", Path.is_dir):
         raise AssertionError("the block must not begin")
-    with pytest.raises(OSError), whole_folder(tmp_path / "file"):  # a file is there already
+    with (
+        pytest.raises(OSError),
+        whole_folder(tmp_path / "file", Path.is_dir),
+    ):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

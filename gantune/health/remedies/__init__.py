@@ -1,6 +1,6 @@
 """What may cure a failed run: small changes to a config, one file for each kind of change."""
 
-from gantune.health.remedies.catalogue import KINDS, REMEDIES, remedies_for
+from gantune.health.remedies.catalogue import REMEDIES, kind_of, remedies_for
 from gantune.health.remedies.declared import declared_remedies
 from gantune.health.remedies.proposal import Proposal, proposals
 from gantune.health.remedies.record import Record
@@ -15,7 +15,6 @@ from gantune.health.remedies.remedy import (
 )
 
 __all__ = [
-    "KINDS",
     "REMEDIES",
     "Change",
     "Proposal",
@@ -24,6 +23,7 @@ __all__ = [
     "changed",
     "declared_remedies",
     "differences",
+    "kind_of",
     "plain_values",
     "proposals",
     "remedies_for",

@@ -22,6 +22,12 @@ REMEDIES: dict[str, Remedy] = {
 """All remedies by name."""
 
 
+def kind_of(remedy: Remedy) -> str:
+    """The kind of a remedy; one that a user has declared is a kind of its own."""
+    kinds = (kind for kind, remedies in KINDS.items() if remedy in remedies)
+    return next(kinds, remedy.name)
+
+
 def remedies_for(rule: str) -> list[Remedy]:
     """Those that answer a rule's verdict, the most promising first; of equals in their order."""
     answering = [remedy for remedy in REMEDIES.values() if rule in remedy.answers]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gantune.config import TrialConfig, make_config
-from gantune.health.remedies.catalogue import remedies_for
+from gantune.health.remedies.catalogue import kind_of, remedies_for
 from gantune.health.remedies.losses import LOSS_CHANGES
 from gantune.health.remedies.record import Record, record_of
 from gantune.health.remedies.remedy import Change, Remedy, differences
@@ -48,7 +48,7 @@ class Proposal:
 def proposals(
     rule: str, config: TrialConfig | None = None, loss: str | None = None
 ) -> list[Proposal]:
-    """The three most promising things to try after a rule's verdict.
+    """The three most promising things to try after a rule's verdict, each of another kind.
 
     ``config``: that of the run, of which only remedies that change it are named; without it they
     are advice for any trainer. ``loss``: that of such a trainer, if it is known: changes of the
@@ -64,5 +64,6 @@ def proposals(
             if (changed := remedy.applied(config)) is None:
                 continue
             changes = tuple(differences(config, changed))
-        found.append(Proposal(remedy, changes, record_of(remedy, rule)))
+        if kind_of(remedy) not in {kind_of(one.remedy) for one in found}:
+            found.append(Proposal(remedy, changes, record_of(remedy, rule)))
     return found[:_MOST]

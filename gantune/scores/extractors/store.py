@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import logging
-import shutil
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict
@@ -143,12 +142,9 @@ def _found(choice: ExtractorChoice, images: ImageSet, device: torch.device) -> E
     entry = cache_folder() / "extractors" / digest[:32]
     with suppress(ScoreError):  # there is none yet, or it is damaged
         return load_extractor(entry)
-    is_damaged = entry.exists()
     extractor = _selected(choice, images, device)
     if extractor.module.kind == Inception.kind:  # downloaded just now
         return extractor
-    if is_damaged:
-        shutil.rmtree(entry, ignore_errors=True)
     return _kept(extractor, entry)
 
 
@@ -162,12 +158,19 @@ def _selected(choice: ExtractorChoice, images: ImageSet, device: torch.device) -
 def _kept(extractor: Extractor, entry: Path) -> Extractor:
     """The extractor as a cache entry. Where another process was first, it is that one's."""
     try:
-        with whole_folder(entry) as temporary:
+        with whole_folder(entry, _can_be_loaded) as temporary:
             _save(extractor, temporary)
         return load_extractor(entry)
     except (ScoreError, OSError) as error:
         _log.warning("%s: cannot be written (%s)", entry, first_line(error))
     return extractor
+
+
+def _can_be_loaded(folder: Path) -> bool:
+    with suppress(ScoreError):
+        load_extractor(folder)
+        return True
+    return False
 
 
 def _may_be_published(choice: ExtractorChoice, device: torch.device) -> bool:

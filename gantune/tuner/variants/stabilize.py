@@ -1,9 +1,9 @@
-"""``stabilize``: finds the smallest change that makes a failing config train.
+"""``stabilize``: finds a small change that makes a failing config train.
 
-It is made of searches. The first one trains the config as it is on several seeds. Where that fails,
-the second one tries remedies, the most promising first, as alternatives of one decision: halving
-stops the worse ones early. Pairs of the best ones extend that search, and its best two trials are
-trained again on fresh seeds as finalists. Both are ordinary searches in run folders.
+It is made of two searches. The first one trains the config as it is on several seeds. Where that
+fails, the second one tries remedies and pairs of them, the most promising first, as alternatives of
+one decision. Halving stops the worse ones early, and the best two are trained again on fresh seeds
+as finalists. Both are ordinary searches in run folders.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from gantune.space import load_space
 from gantune.space.remedies import AS_IT_IS, DECISION, is_kept, space_tree, variants
 from gantune.trial.records import TrialRecord
 from gantune.tuner.budget import RATES
-from gantune.tuner.finals.margins import FACTORS, Margin
+from gantune.tuner.finals.margins import Margin
 from gantune.tuner.options import Options
 from gantune.tuner.state import RunState, SearchObserver
 from gantune.tuner.variants.margins import train_margins
 from gantune.tuner.variants.search import search_tree, study_of
 
-_BUDGET = 12.0  # lengths of the config, in all
-_SINGLES = 0.5  # of what is left of it: the most that single remedies take
-_PAIRS = 20  # the most that are tried
-_FACTOR = 3  # of n remedies at a rung, n / 3 go on
+_BUDGET = 12.0  # lengths of the config in all, with three seeds
+_SEEDS = 3
+_FACTOR = 4  # of n changes at a rung, n / 4 go on
+_FEW = 4  # alternatives that are all trained to their end
 _FINALISTS, _FINAL_SEEDS = 2, 2
 
 
@@ -125,14 +125,14 @@ def stabilize(
     remedies: Sequence[Remedy] = (),
     observer: SearchObserver | None = None,
 ) -> Stabilized:
-    """Finds the smallest change that makes ``config`` train, or resumes where it was stopped.
+    """Finds a change of at most three settings that makes ``config`` train, or resumes.
 
     ``options``: ``out`` names its folder; ``trials`` limits the alternatives that are tried and
     ``time`` the seconds; ``data``, ``kimg``, ``seed`` and ``overrides`` belong into the config.
     ``keep``: settings or sections that are not changed, by dotted path. ``sections``: ``objective``
     and ``stability`` of a space file. ``remedies``: what may be tried on the config of an own
     trainer; for gantune's own they follow from the verdict. Trains at most twelve times the
-    config's length.
+    config's length with three ``seeds``, and once more for each further one.
 
     Raises ``RunError`` where ``keep`` names no setting or leaves nothing to try, where the folder
     holds something else and where the config cannot be trained at all, and what ``search`` raises.
@@ -148,10 +148,10 @@ def stabilize(
     base = _train_as_it_is(config, used, folder, options, sections, observer)
     tried = _summary(AS_IT_IS, config, config, base.trials)
     seconds = None if base.time_limit is None else max(base.time_limit - base.seconds, 1.0)
-    left = _BUDGET * config.kimg - tried.kimg
+    left = (_BUDGET + max(seeds - _SEEDS, 0)) * config.kimg - tried.kimg
     if tried.holds:
         limits = {} if seconds is None else {"time": seconds}
-        margins = _margins(config, base, left, folder, options, sections, limits, observer)
+        margins = _margins(config, base, folder, options, sections, limits, observer)
         return Stabilized(config, folder, tried, (), margins)
     if not tried.verdicts:
         errors = [record.outcome.error for record in base.trials if record.outcome]
@@ -167,8 +167,12 @@ def stabilize(
     if len(every) == 1:
         kept = f" but what --keep names ({comma_list(keep)})" if keep else ""
         raise RunError(f"{rule}: no remedy changes anything in this config{kept}")
-    search = _Remedies(config, every, used[:1], folder, options, seconds, sections, observer)
-    result = Stabilized(config, folder, tried, tuple(search.run(left)))
+    failed = next(record for record in base.trials if record.outcome and record.outcome.verdict)
+    seed = failed.params["seed"]  # as it is, it fails here too
+    limits = {"kimg": left} | ({} if seconds is None else {"time": seconds})
+    state = _try(every, seed, folder, options, sections, limits, observer)
+    found = _answer_first(_results(state, config, every))
+    result = Stabilized(config, folder, tried, tuple(found))
     if result.best is not None:
         _write(result, every[result.best.name])
     return result
@@ -177,7 +181,6 @@ def stabilize(
 def _margins(
     config: AnyConfig,
     base: RunState,
-    left: float,
     folder: RunFolder,
     options: Options,
     sections: Mapping[str, Any],
@@ -195,8 +198,6 @@ def _margins(
         why = "which settings of your own trainer are rates is not known"
     elif not read_stability(sections.get("stability", "default")):
         why = "no rule of health is on, so nothing would fail"
-    elif left < len(RATES) * len(FACTORS) * config.kimg:
-        why = f"they take more than is left of {_BUDGET:g} times the config's length"
     else:
         home = RunFolder(folder.path / "margins")
         options = replace(options, trials=None, time=None)
@@ -258,69 +259,31 @@ def _train_as_it_is(
     return search_tree(tree, options, observer)
 
 
-@dataclass(frozen=True)
-class _Remedies:
-    """The search over remedies."""
-
-    config: AnyConfig
-    variants: Mapping[str, AnyConfig]
-    seeds: Sequence[int]
-    folder: RunFolder
-    options: Options
-    seconds: float | None
-    """What is left of the time."""
-    sections: Mapping[str, Any]
-    observer: SearchObserver
-
-    def run(self, kimg: float) -> list[Tried]:
-        """Tries the remedies, then pairs of the best ones, and trains finals; the results.
-
-        None is pruned where there are so few that all can be trained to their end.
-        """
-        needed = self.config.kimg * (len(self.variants) + _FINALISTS * _FINAL_SEEDS)
-        rule, share = ("none", 1.0) if needed <= kimg else ("halving", _SINGLES)
-        if (names := self._resumed()) is None:
-            singles = [name for name in self.variants if "+" not in name]
-            state = self._search(singles, rule, share, kimg, {"top": 0})
-            alone = _results(state, self.config, self.variants)
-            if alone:
-                self.observer.message(f"best alone: {alone[0].name}; pairs and finals follow")
-            pairs = _ranked_pairs(self.variants, [one.name for one in alone])
-            names = [*singles, *pairs[:_PAIRS]]
-        finals = {"top": _FINALISTS, "seeds": _FINAL_SEEDS, "start": False}
-        state = self._search(names, rule, 1.0, kimg, finals)
-        return _answer_first(_results(state, self.config, self.variants))
-
-    def _resumed(self) -> list[str] | None:
-        """What the search tries in its order, where it has come to pairs before."""
-        if not self.folder.space.exists():
-            return None
-        space = load_space(self.folder.space)
-        return [point[DECISION] for point in space.points] if space.finalists.top else None
-
-    def _search(
-        self, names: Sequence[str], rule: str, share: float, kimg: float, finals: Mapping[str, Any]
-    ) -> RunState:
-        """Tries these alternatives in order, beyond those that were tried before, with this share
-        of the budget, under this rule of pruning."""
-        trials = len(names)
-        if self.options.trials is not None:  # of changes; the config as it is comes first
-            trials = min(trials, 1 + self.options.trials)
-        budget: dict[str, Any] = {"trials": trials, "kimg": share * kimg}
-        if self.seconds is not None:
-            budget["time"] = share * self.seconds
-        tree = space_tree(
-            self.variants,
-            self.seeds,
-            study=study_of(self.folder),
-            budget=budget,
-            pruning={"rule": rule} | ({"factor": _FACTOR} if rule == "halving" else {}),
-            finalists=finals,
-            start=[{DECISION: name, "seed": self.seeds[0]} for name in names],
-            **self.sections,
-        )
-        options = replace(self.options, out=self.folder.path, trials=None, time=None)
-        return search_tree(tree, options, self.observer)
+def _try(
+    variants: Mapping[str, AnyConfig],
+    seed: int,
+    folder: RunFolder,
+    options: Options,
+    sections: Mapping[str, Any],
+    limits: Mapping[str, float],
+    observer: SearchObserver,
+) -> RunState:
+    """Tries the alternatives in their order, the config as it is first."""
+    trials = len(variants)
+    if options.trials is not None:  # of changes
+        trials = min(trials, 1 + options.trials)
+    is_pruned = len(variants) > _FEW
+    tree = space_tree(
+        variants,
+        [seed],
+        study=study_of(folder),
+        budget={"trials": trials, **limits},
+        pruning={"rule": "halving", "factor": _FACTOR} if is_pruned else {"rule": "none"},
+        finalists={"top": _FINALISTS, "seeds": _FINAL_SEEDS, "start": False},
+        start=[{DECISION: name, "seed": seed} for name in variants],
+        **sections,
+    )
+    return search_tree(tree, replace(options, out=folder.path, trials=None, time=None), observer)
 
 
 def _results(state: RunState, config: AnyConfig, variants: Mapping[str, AnyConfig]) -> list[Tried]:
@@ -374,15 +337,6 @@ def _summary(
         scores=tuple(scores),
         kimg=sum(one.kimg for one in outcomes),
         verdicts=tuple(one.verdict for one in ended if one.verdict is not None),
-    )
-
-
-def _ranked_pairs(every: Mapping[str, AnyConfig], singles: Sequence[str]) -> list[str]:
-    """Pairs, those of the remedies that did best alone first."""
-    place = {name: rank for rank, name in enumerate(singles)}
-    pairs = [name for name in every if "+" in name]
-    return sorted(
-        pairs, key=lambda name: sum(place.get(one, len(place)) for one in name.split("+"))
     )
 
 

@@ -53,8 +53,9 @@ def outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
 
         for user in (module, margins):
             monkeypatch.setattr(user, "search_tree", search)
-        monkeypatch.setattr(remedies, "_PAIRED", 1)  # a space of fewer pairs loads faster
-        return stabilize(CONFIG, Options(out=tmp_path / "found", **options), keep=keep)
+        monkeypatch.setattr(remedies, "_PAIRS", 6)  # a space of fewer pairs loads faster
+        seeds = options.pop("seeds", 3)
+        return stabilize(CONFIG, Options(out=tmp_path / "found", **options), keep=keep, seeds=seeds)
 
     return run
 
@@ -110,7 +111,7 @@ def test_a_larger_change_is_the_answer_only_if_it_is_better_than_chance(
 
 
 @pytest.mark.integration
-def test_pairs_are_tried_where_no_single_remedy_holds(outcome: Play) -> None:
+def test_a_pair_is_the_answer_where_no_single_remedy_holds(outcome: Play) -> None:
     def curve(config: TrialConfig) -> float | str:
         is_slow = config.generator.lr < 5e-3 and config.discriminator.lr < 5e-3
         return 10.0 if is_slow and config.loss == "hinge" else "diverged"
@@ -118,8 +119,34 @@ def test_pairs_are_tried_where_no_single_remedy_holds(outcome: Play) -> None:
     result = outcome(curve)
     assert result.best is not None and set(result.best.name.split("+")) & {"hinge"}
     assert len(result.best.changes) == 3
-    first_pair = next(k for k, one in enumerate(result.tried[1:]) if "+" not in one.name)
-    assert first_pair < len(result.tried)
+
+
+def test_the_two_best_singles_are_finalists_where_pairs_are_worse(outcome: Play) -> None:
+    def curve(config: TrialConfig) -> float | str:
+        is_usual = config.generator.lr == config.discriminator.lr == 2e-4
+        if config.loss == "minimax":
+            return 11.0 if is_usual else 30.0
+        return 20.0 if config.loss != "hinge" or is_usual else 10.0
+
+    result = outcome(lambda config: "diverged" if is_as_it_is(config) else curve(config))
+    assert [(one.name, one.score, one.ended) for one in result.tried[:2]] == [
+        ("hinge", 10.0, 3),
+        ("usual_rates", 11.0, 3),
+    ]
+
+
+def is_as_it_is(config: TrialConfig) -> bool:
+    return differences(CONFIG.replaced(seed=config.seed), config) == []
+
+
+def test_remedies_are_tried_on_a_seed_that_failed(outcome: Play) -> None:
+    def curve(config: TrialConfig) -> float | str:
+        return "diverged" if is_as_it_is(config) and config.seed != 0 else 10.0 + config.seed
+
+    result = outcome(curve, trials=3)
+    assert (result.base.survived, result.base.ended) == (1, 3)
+    assert result.best is not None and result.best.scores[0] == 11.0  # seed 1
+    assert load_config(result.file).seed == 0
 
 
 @pytest.mark.integration
@@ -155,6 +182,19 @@ def test_what_is_kept_is_not_changed(outcome: Play) -> None:
     )
     with pytest.raises(RunError, match=r"exploding: no remedy changes .* --keep names"):
         outcome(lambda config: "diverged", keep=sections, time=None)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("seeds", "lengths"), [(2, 12), (3, 12), (8, 17)])
+def test_more_seeds_leave_as_much_training_for_remedies(
+    outcome: Play, seeds: int, lengths: int
+) -> None:
+    def curve(config: TrialConfig) -> float | str:
+        return "diverged" if is_as_it_is(config) and config.seed % 2 == 0 else 10.0
+
+    result = outcome(curve, seeds=seeds, trials=2)
+    left = load_space(result.folder.space).budget.kimg
+    assert left == lengths * CONFIG.kimg - result.base.kimg
 
 
 def test_training_stays_within_twelve_lengths_and_the_number_of_trials(outcome: Play) -> None:
@@ -245,16 +285,9 @@ def test_a_failing_config_is_made_to_train(tmp_path: Path) -> None:
     result = stabilize(config, options, seeds=2, sections=sections, observer=Heard())
     assert result.base.survived == 0 and result.base.verdicts[0].rule == "generator_idle"
     assert any("0 of 2 seeds survived" in line for line in lines)
-    assert result.best is not None and result.best.name == "usual_rates"
-    stable = load_config(result.file)
-    assert stable == replace_rates(config)
+    assert result.best is not None and len(result.tried) == 3
+    assert load_config(result.file) == REMEDIES[result.best.name].applied(config)
     assert read_run(result.folder).winner is not None
-
-
-def replace_rates(config: TrialConfig) -> TrialConfig:
-    changed = REMEDIES["usual_rates"].applied(config)
-    assert changed is not None
-    return changed
 
 
 OWN = """
