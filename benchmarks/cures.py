@@ -55,6 +55,9 @@ from gantune.io.files import write_text
 from gantune.tuner.options import Options
 from gantune.tuner.variants.stabilize import Tried, stabilize
 
+Counts = dict[str, dict[str, dict[str, int]]]
+"""For each rule and remedy: how many configs it was tried on, saved and cured."""
+
 LEARNED = {"digits": 60, "fashion": 20}
 """Failing configs of each table to learn from: its first ones."""
 JUDGED = {"digits": 30, "fashion": 10}
@@ -203,16 +206,12 @@ def tried(
     return jobs
 
 
-Found = dict[str, dict[str, dict[str, int]]]
-"""For each rule and remedy: how many configs it was tried on, saved and cured."""
-
-
-def record(table: Table, runs: Runs, count: int, names: Collection[str] = REMEDIES) -> Found:
+def record(table: Table, runs: Runs, count: int, names: Collection[str] = REMEDIES) -> Counts:
     """What these remedies did."""
     cases = list(failing(table, runs, count))[::2]
     jobs = tried(table, cases, names)
     results = runs.results([job for _, job in jobs])
-    found: Found = defaultdict(dict)
+    found: Counts = defaultdict(dict)
     for (rule, job), result in zip(jobs, results, strict=True):
         entry = found[rule].setdefault(job.remedy, {"tried": 0, "saved": 0, "cured": 0})
         is_saved = result["rule"] is None
@@ -303,10 +302,11 @@ def judge(table: Table, runs: Runs, given: argparse.Namespace, report: Report) -
     """Judges configs until all are, or until the minutes are over, and writes each answer."""
     until = time.monotonic() + 60 * given.minutes
     tree = report.read()
-    found = tree.setdefault(table.name, {"cases": None, "judged": {}, "healthy": {}})
-    if found["cases"] is None:
-        learned = LEARNED[table.name]
-        found["cases"] = list(failing(table, runs, learned + JUDGED[table.name]))[learned:]
+    found = tree.setdefault(table.name, {"healthy": {}})
+    learned, judged = LEARNED[table.name], JUDGED[table.name]
+    if found.get("limits") != [learned, judged]:  # others were judged, or none
+        cases = list(failing(table, runs, learned + judged))[learned:]
+        found |= {"limits": [learned, judged], "cases": cases, "judged": {}}
         _write(report, tree)
     for number, rule in found["cases"]:
         if str(number) not in found["judged"] and time.monotonic() < until:
@@ -350,7 +350,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
         for name, entry in order:
             print(f"  {name}: cured {entry['cured']}, saved {entry['saved']} of {entry['tried']}")
     if given.remedies:
-        known: Found = json.loads(RECORD.read_text(encoding="utf-8"))
+        known: Counts = json.loads(RECORD.read_text(encoding="utf-8"))
         found = {rule: known.get(rule, {}) | found.get(rule, {}) for rule in {**known, **found}}
     out = given.out or work / "record.json"
     write_text(out, json.dumps(found, indent=1, sort_keys=True) + "\n")
@@ -361,7 +361,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("stage", choices=["record", "judge"])
     parser.add_argument("--table", choices=LEARNED, default="digits")
     parser.add_argument("--data", help="folder or file of the images; digits needs none")
-    parser.add_argument("--remedies", nargs="+", choices=REMEDIES, help="default: all")
+    parser.add_argument("--remedies", nargs="+", choices=REMEDIES, help="to record; default: all")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--work", type=Path, help="default: runs/cures_TABLE")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing after them")

@@ -149,6 +149,11 @@ def load_further(
     return [load_extractor(place, device) for place in _further_folders(scores, folder)]
 
 
+def has_further(scores: FurtherScores, folder: Path) -> bool:
+    """Whether ``resolve_further`` has saved them there."""
+    return all(place.exists() for place in _further_folders(scores, folder))
+
+
 def _further_folders(scores: FurtherScores, folder: Path) -> list[Path]:
     return [folder / f"also-{index}" for index in range(len(scores.extractors))]
 

@@ -26,6 +26,7 @@ from gantune.scores.text import few_samples_text, few_to_extrapolate_text, proto
 from gantune.trial.pictures import draw_real_images
 from gantune.trial.scoring import (
     Further,
+    has_further,
     load_further,
     make_evaluator,
     make_study_protocols,
@@ -198,7 +199,7 @@ def _prepare_further(search: Search, first: Protocol, features: int, observer: O
     device, images = search.scoring_device, search.real.learned
     if not scores or not search.space.finalists.top:
         return
-    if folder.space.exists():
+    if folder.space.exists() and has_further(scores, folder.extractor):
         load = partial(load_further, scores, folder.extractor, device)
     else:
         load = partial(resolve_further, scores, images, folder.extractor, device)

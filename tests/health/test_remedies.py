@@ -14,6 +14,8 @@ from gantune.health.remedies import (
     Record,
     declared_remedies,
     differences,
+    kind_of,
+    proposals,
     record,
     remedies_for,
     with_values,
@@ -76,6 +78,18 @@ def test_each_verdict_has_several_remedies(rule: str) -> None:
     assert expected == sorted(expected, reverse=True)
 
 
+@pytest.mark.parametrize("rule", ["generator_idle", "stillborn"])
+def test_larger_steps_come_first_where_a_run_was_too_slow(rule: str) -> None:
+    names = [remedy.name for remedy in remedies_for(rule)]
+    assert names.index("fast_rates") < min(map(names.index, ("usual_rates", "lower_g_lr", "r1")))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_proposals_are_of_different_kinds(rule: str) -> None:
+    kinds = [kind_of(one.remedy) for one in proposals(rule)]
+    assert len(kinds) == len(set(kinds)) == 3
+
+
 CASES: list[tuple[str, dict[str, Any], list[Change]]] = [
     ("lower_d_lr", {}, [Change("discriminator.lr", 2e-4, 5e-5)]),
     (
@@ -115,6 +129,20 @@ CASES: list[tuple[str, dict[str, Any], list[Change]]] = [
     ("larger_batch", {"batch_size": 256}, []),
     ("warm_up", {"kimg": 20}, [Change("schedule.warmup", 0.0, 2.0)]),
     ("one_d_step", {}, []),
+    (
+        "fast_rates",
+        {"generator": {"lr": 1e-5}},
+        [Change("generator.lr", 1e-5, 1e-3), Change("discriminator.lr", 2e-4, 1e-3)],
+    ),
+    ("fast_rates", {"generator": {"lr": 5e-3}}, [Change("discriminator.lr", 2e-4, 1e-3)]),
+    ("fast_rates", {"generator": {"lr": 1e-3}, "discriminator": {"lr": 2e-3}}, []),
+    (
+        "fastest_rates",
+        {"discriminator": {"lr": 2.5e-3}},
+        [Change("generator.lr", 2e-4, 2.5e-3)],
+    ),
+    ("fast_g_lr", {}, [Change("generator.lr", 2e-4, 1e-3)]),
+    ("fast_g_lr", {"generator": {"lr": 2e-3}}, []),
 ]
 
 

@@ -213,8 +213,9 @@ def test_a_run_keeps_its_storage(tiny_space: Path, monkeypatch: pytest.MonkeyPat
 @integration
 def test_finals_alone_have_the_scores_beside_the_first(tiny_space: Path) -> None:
     observer = Listener()
-    also = "objective.also=[random, fd_inf]"
-    state = run(tiny_space, observer, overrides=(also, "budget.trials=1", "finalists.seeds=2"))
+    overrides = ("objective.also=[random, fd_inf]", "budget.trials=1", "finalists.seeds=2")
+    run(tiny_space, overrides=(*overrides, "finalists.top=0"))
+    state = run(tiny_space, observer, overrides=overrides)  # now with finals
     assert all(trial.score is not None and not trial.score.also for trial in state.trials)
     names = ["fid_inf[classifier-digits]", "fid[random]"]
     for final in state.finalists:

@@ -95,7 +95,7 @@ def test_the_smallest_change_with_the_best_score_is_the_answer(outcome: Play) ->
 
 
 @pytest.mark.parametrize(("gain", "lines"), [(0.5, 1), (5.0, 3)])
-def test_a_larger_change_is_the_answer_only_if_it_is_better_than_chance(
+def test_a_larger_change_is_the_answer_only_if_it_is_better_by_more_than_the_error(
     outcome: Play, gain: float, lines: int
 ) -> None:
     def curve(config: TrialConfig) -> float | str:
@@ -195,6 +195,18 @@ def test_more_seeds_leave_as_much_training_for_remedies(
     result = outcome(curve, seeds=seeds, trials=2)
     left = load_space(result.folder.space).budget.kimg
     assert left == lengths * CONFIG.kimg - result.base.kimg
+
+
+def test_a_few_alternatives_are_all_trained_to_their_end(outcome: Play) -> None:
+    def curve(config: TrialConfig) -> float | str:
+        return "diverged" if is_as_it_is(config) else 10.0 if config.loss == "hinge" else 20.0
+
+    kept = {*type(CONFIG).model_fields} - {"loss", "generator"}
+    kept |= {f"generator.{name}" for name in type(CONFIG.generator).model_fields if name != "lr"}
+    result = outcome(curve, keep=tuple(kept))
+    names = [one.name for one in result.tried]
+    assert names[0] == "hinge" and set(names[1:]) == {"lower_g_lr", "lower_g_lr+hinge"}
+    assert all(one.ended for one in result.tried)
 
 
 def test_training_stays_within_twelve_lengths_and_the_number_of_trials(outcome: Play) -> None:
