@@ -1,4 +1,4 @@
-"""``gantune stabilize`` finds the smallest change that makes a failing config train."""
+"""``gantune stabilize`` finds a small change that makes a failing config train."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def stabilize(
     checkpoints: Checkpoints = None,
     trust: Trust = False,
 ) -> None:
-    """Find the smallest change that makes a config train.
+    """Find a small change that makes a config train.
 
-    It trains the config on several seeds, then tries remedies for what failed, then pairs of them.
+    It trains the config on several seeds, then tries remedies for what failed, and pairs of them.
     The same command resumes it.
     """
     from gantune.report.terminal.live import Terminal

@@ -6,8 +6,8 @@ from gantune.config import TrialConfig
 from gantune.health.remedies.remedy import D_AHEAD, Changes, Remedy
 
 _USUAL = 2e-4  # Radford et al. 2015: the rate of both players
-_FAST = 1e-3  # Karras et al. 2018, progressive growing: the rate of both players
-_FASTEST = 2.5e-3  # Karras et al. 2020, StyleGAN2-ADA at 32 pixels: the rate of both players
+_FAST = 1e-3  # Kingma and Ba 2015: the default of Adam
+_FASTEST = 2.5e-3  # Karras et al. 2020, StyleGAN2-ADA at 32 pixels, whose layers scale weights
 _FACTOR = 4.0  # between two rates that are tried
 _RATIO = 4.0  # Zhang et al. 2019, SAGAN: 4e-4 for D and 1e-4 for G
 
@@ -137,15 +137,15 @@ RATES = (
         "fast_rates",
         "raise both learning rates to 1e-3",
         "A run that learns nothing in its length may only be too slow.",
-        "Karras et al. 2018; Kingma and Ba 2015: Adam's default",
+        "Kingma and Ba 2015: Adam's default",
         frozenset(_SLOW),
         _fast,
     ),
     Remedy(
         "fastest_rates",
         "raise both learning rates to 2.5e-3",
-        "The shorter a run is, the larger its steps have to be.",
-        "Karras et al. 2020, StyleGAN2-ADA at 32 pixels",
+        "In a short run only large steps get far.",
+        "Karras et al. 2020: StyleGAN2-ADA at 32 pixels, with weights scaled in each layer",
         frozenset(_SLOW),
         _fastest,
     ),
