@@ -50,7 +50,7 @@ from gantune.data import resolved
 from gantune.errors import ScoreError
 from gantune.gan.trainer import Trainer
 from gantune.health import HealthMonitor
-from gantune.health.remedies import REMEDIES, proposals
+from gantune.health.remedies import REMEDIES, changed, proposals
 from gantune.io.files import write_text
 from gantune.tuner.options import Options
 from gantune.tuner.variants.stabilize import Tried, stabilize
@@ -79,6 +79,8 @@ class Job:
     remedy: str
     """One, or two that are joined by ``+``; empty for the config as it is."""
     seed: int
+    changes: tuple[tuple[str, Any], ...] = ()
+    """Other values of the config by dotted path, where ``remedy`` is only a name for them."""
 
     @property
     def name(self) -> str:
@@ -89,10 +91,13 @@ class Job:
 def config_of(job: Job) -> TrialConfig:
     """What a job trains, before the data is known."""
     config, _ = TABLES[job.table].draw(job.configuration)
+    if job.changes:
+        config = changed(config, dict(job.changes)) or config
+        return config.replaced(seed=job.seed)
     for name in filter(None, job.remedy.split("+")):
-        changed = REMEDIES[name].applied(config)
-        assert changed is not None, f"{name} does not apply"
-        config = changed
+        cured = REMEDIES[name].applied(config)
+        assert cured is not None, f"{name} does not apply"
+        config = cured
     return config.replaced(seed=job.seed)
 
 
@@ -237,9 +242,11 @@ def stabilized(table: Table, number: int, data: str | None, folder: Path, proces
     return found.best or next(iter(found.tried), found.base)
 
 
-def is_cured(table: Table, runs: Runs, number: int, remedy: str) -> bool:
+def is_cured(
+    table: Table, runs: Runs, number: int, remedy: str, changes: tuple[tuple[str, Any], ...] = ()
+) -> bool:
     """Whether a changed config trains well on most of three fresh seeds."""
-    jobs = [Job(table.name, number, remedy, FRESH + 1 + k) for k in range(3)]
+    jobs = [Job(table.name, number, remedy, FRESH + 1 + k, changes) for k in range(3)]
     results = runs.results(jobs)
     scores = [math.inf if one["rule"] else one["values"][-1] for one in results]
     alive = sum(one["rule"] is None for one in results)
@@ -286,6 +293,7 @@ def interval(hits: int, of: int) -> tuple[float, float]:
 def shares(found: dict[str, Any]) -> list[tuple[str, int, int]]:
     """Each measured share of a table: what, how many, of how many."""
     judged, called = list(found["judged"].values()), list(found["healthy"].values())
+    plain = list(found.get("plain", {}).values())
     return [
         ("cured by at most three lines", sum(one["cured"] for one in judged), len(judged)),
         (
@@ -294,6 +302,7 @@ def shares(found: dict[str, Any]) -> list[tuple[str, int, int]]:
             len(judged),
         ),
         ("cured by the first proposal", sum(one["first_cured"] for one in judged), len(judged)),
+        ("cured by a plain search", sum(plain), len(plain)),
         ("healthy configs called healthy", sum(called), len(called)),
     ]
 
@@ -306,25 +315,27 @@ def judge(table: Table, runs: Runs, given: argparse.Namespace, report: Report) -
     learned, judged = LEARNED[table.name], JUDGED[table.name]
     if found.get("limits") != [learned, judged]:  # others were judged, or none
         cases = list(failing(table, runs, learned + judged))[learned:]
-        found |= {"limits": [learned, judged], "cases": cases, "judged": {}}
-        _write(report, tree)
+        found |= {"limits": [learned, judged], "cases": cases, "judged": {}, "plain": {}}
+        publish(report, tree)
     for number, rule in found["cases"]:
         if str(number) not in found["judged"] and time.monotonic() < until:
             folder = runs.work / f"stabilized-{number:04d}"
             answer = stabilized(table, number, given.data, folder, given.processes)
             found["judged"][str(number)] = judge_one(table, runs, (number, rule), answer)
-            _write(report, tree)
+            publish(report, tree)
     for number in healthy(table, HEALTHY[table.name]):
         if str(number) not in found["healthy"] and time.monotonic() < until:
             found["healthy"][str(number)] = is_called_healthy(table, runs, number)
-            _write(report, tree)
+            publish(report, tree)
 
 
-def _write(report: Report, tree: dict[str, Any]) -> None:
+def publish(report: Report, tree: dict[str, Any]) -> None:
+    """Writes the results and their table."""
     rows = [
         (name, what, f"{hits} of {of}", "{:.0%} to {:.0%}".format(*interval(hits, of)))
         for name, found in tree.items()
         for what, hits, of in shares(found)
+        if of
     ]
     text = table_text(["table", "share", ">measured", ">95% interval"], rows)
     machine = describe_machine(torch.device("cpu"), os.cpu_count() or 1)
