@@ -72,8 +72,11 @@ def held_out_text(name: str, held_out: HeldOut) -> str:
 
 
 def protocol_line(protocol: Protocol) -> str:
-    """A protocol in short: ``protocol 0123456789ab, 2,000 samples``."""
+    """A protocol in short: ``protocol 0123456789ab, 2,000 samples``; with the number format of the
+    features where it is not float32."""
     what = "the trainer's own score" if protocol.is_external else f"{protocol.generated:,} samples"
+    if protocol.dtype not in ("", "float32"):
+        what += f" in {protocol.dtype}"
     return f"protocol {protocol.hash}, {what}"
 
 

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from gantune.config.extractor import ScoreDtype
 from gantune.scores import HeldOut, Score
 from gantune.scores.text import (
     extra_metrics,
     few_samples_text,
     few_to_extrapolate_text,
     held_out_text,
+    protocol_line,
     protocol_text,
 )
 from gantune.tuner.descriptions import mean_text, ranked_text
@@ -73,6 +75,16 @@ def test_held_out_images_in_words() -> None:
 def test_copies_are_called_so() -> None:
     assert "no sign" not in held_out_text("fid", replace(HELD_OUT, copying=3.1))
     assert "the samples copy; " in held_out_text("fid", replace(HELD_OUT, copying=3.1))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "end"), [("float32", "samples"), ("bfloat16", "samples in bfloat16")]
+)
+def test_a_protocol_in_short_has_a_number_format_that_is_not_the_usual_one(
+    dtype: ScoreDtype, end: str
+) -> None:
+    protocol = replace(PROTOCOL, dtype=dtype)
+    assert protocol_line(protocol) == f"protocol {protocol.hash}, {PROTOCOL.generated:,} {end}"
 
 
 def test_a_protocol_is_listed_whole_without_what_says_nothing() -> None:
