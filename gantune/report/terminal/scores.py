@@ -10,6 +10,7 @@ from gantune.io.formatting import count, format_ratio, format_value
 from gantune.report.terminal.tables import fact_grid, new_table
 from gantune.scores.score import FurtherScore, Score, warnings
 from gantune.scores.text import held_out_text, protocol_text
+from gantune.tuner.answer import has_learned
 
 _NAME = 12  # characters of the samples' name in a table, at least
 
@@ -68,7 +69,7 @@ def score_table(ranking: Sequence[NamedScore]) -> Group:
         cells += [_with_error(one.value, one.error) for one in score.also]
         cells.append(_with_error(score.kid, score.kid_error))
         cells += [format_ratio(share) for share in shares]
-        style = "bold green" if rank == 1 else ""
+        style = "" if rank > 1 else "bold green" if _is_sound(score) else "bold yellow"
         table.add_row(str(rank), Text(name), *map(Text, cells), style=style)
     return Group(
         Text(f"{first.name} and kid: lower is better; all others: higher is better", "bold"),
@@ -81,6 +82,10 @@ def score_table(ranking: Sequence[NamedScore]) -> Group:
         Text("prec: precision, dens: density, cover: coverage, class: class balance\n", "dim"),
         _notes(ranking),
     )
+
+
+def _is_sound(score: Score) -> bool:
+    return has_learned(score.recall) and not warnings(score)
 
 
 def scores_json(ranking: Sequence[NamedScore]) -> dict[str, Any] | list[dict[str, Any]]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from rich.console import Console, RenderableType
+from rich.table import Table
 
 from gantune.report.terminal.scores import score_sheet, score_table, scores_json
 from gantune.scores import HeldOut, Score
@@ -68,6 +71,18 @@ def test_a_table_has_the_best_first_and_warns_by_name() -> None:
     assert row(lines, "1")[4:6] == ["0.0100", "(1.0e-3)"]
     assert row(lines, "1")[-1] == "-" and row(lines, "2")[-1] == "0.50"
     assert sum(line.startswith("! b.npz: lost") for line in lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "style"),
+    [({}, "bold green"), ({"recall": 0.001}, "bold yellow"), (SHARES, "bold yellow")],
+)
+def test_the_best_is_green_only_where_something_was_learned(
+    changes: dict[str, Any], style: str
+) -> None:
+    table = score_table([("a", make_score(2.5, **changes)), ("b", make_score(3.0))]).renderables[1]
+    assert isinstance(table, Table)
+    assert [row.style for row in table.rows] == [style, ""]
 
 
 def test_json_holds_the_whole_score() -> None:
