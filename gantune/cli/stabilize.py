@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +21,8 @@ from gantune.cli.engine_options import (
     Workers,
     read_workers,
 )
+
+_SEEDS = 3
 
 
 def stabilize(
@@ -45,7 +49,7 @@ def stabilize(
     ] = None,
     seeds: Annotated[
         int, Option(min=2, max=20, metavar="N", help="Trainings of the config as it is.")
-    ] = 3,
+    ] = _SEEDS,
     trials: Annotated[
         int | None, Option(min=1, metavar="N", help="Changes to try.", show_default="all")
     ] = None,
@@ -109,6 +113,9 @@ def stabilize(
         elif kimg is not None:
             chosen = make_config({**chosen.model_dump(), "kimg": kimg})
         name = f"{default.parent.name}-{name}" if tree else name
+        asked = [sorted(keep or ()), seeds, list(settings or ()), kimg]
+        if asked != [[], _SEEDS, [], None]:  # another question gets another folder
+            name += f"-{sha256(json.dumps(asked).encode()).hexdigest()[:6]}"
         options = Options(
             trials=trials,
             time=time,

@@ -73,6 +73,14 @@ class TrialConfig(ConfigModel):
     """Seed of weights, latents and the order of the images."""
 
     @property
+    def has_unbounded_critic(self) -> bool:
+        """Whether the loss is a critic's and nothing bounds its slope: no clipped weights, no
+        gradient penalty, no spectral norm."""
+        bounds = ("weight_clip", *GRADIENT_PENALTIES)
+        is_bounded = any(getattr(self.penalties, name) is not None for name in bounds)
+        return self.loss == "wgan" and not is_bounded and self.discriminator.norm != "spectral"
+
+    @property
     def auxiliary(self) -> bool:
         """Whether reported losses have other than adversarial terms: never for this trainer."""
         return False
@@ -209,7 +217,7 @@ def advice(config: TrialConfig) -> Iterator[str]:
         yield f"weight_clip is made for loss wgan; with {config.loss} it only weakens D"
     if penalties.weight_clip and on_gradient:
         yield f"weight_clip with {comma_list(on_gradient)}: both bound the slope of D; keep one"
-    if config.loss == "wgan" and not (penalties.weight_clip or on_gradient or norm == "spectral"):
+    if config.has_unbounded_critic:
         yield (
             "loss wgan without weight_clip, a gradient penalty or discriminator.norm spectral: "
             "nothing bounds the critic"

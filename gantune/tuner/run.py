@@ -62,7 +62,8 @@ def run_search(search: Search, observer: SearchObserver) -> RunState:
                 shutil.rmtree(folder.path)
             raise
         try:
-            engine(driver, tasks, observer).run()
+            if not driver.state().is_over:
+                engine(driver, tasks, observer).run()
             driver.write()
             observer.refresh(state := driver.state())
             return state

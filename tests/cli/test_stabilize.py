@@ -56,15 +56,26 @@ def test_the_answer_is_a_difference_and_a_file(run: Run, given: dict[str, Any]) 
         tried("r1", 0),
         tried("lower_rates", 0, ended=0),
     ]
-    code, text, _ = run("stabilize", "mine.yaml", "--keep", "batch_size", "--trials", "9")
+    code, text, _ = run("stabilize", "mine.yaml", "--trials", "9")
     assert code == 0
     assert "As it is: 1 of 3 seeds survived; collapsed at 2 kimg: D loss at 0" in text
     assert "- loss: minimax" in text and "+ loss: hinge" in text
     assert "usual_rates+non_saturating" in text and "loss minimax →" in text
     assert "2 of 3" in text and "pruned" in text
     assert "gantune train runs/stabilize-mine/stable.yaml" in text
-    assert (given["keep"], given["seeds"], given["options"].trials) == (["batch_size"], 3, 9)
-    assert given["config"].generator.lr == 5e-3
+    assert (given["seeds"], given["options"].trials, given["config"].generator.lr) == (3, 9, 5e-3)
+
+
+def test_what_changes_the_question_gets_a_folder_of_its_own(
+    run: Run, given: dict[str, Any]
+) -> None:
+    given["result"] = [tried("as_it_is", 3, score=9.0)]
+    folders = set()
+    for more in ("", "--keep loss", "--keep batch_size", "--seeds 4", "--kimg 2"):
+        for again in ("", "--trials 3 --time 9m"):
+            assert run("stabilize", "mine.yaml", *more.split(), *again.split())[0] == 0
+            folders.add(str(given["options"].out))
+    assert len(folders) == 5 and "runs/stabilize-mine" in folders
 
 
 def test_a_healthy_config_is_told_so(run: Run, given: dict[str, Any]) -> None:

@@ -90,6 +90,33 @@ def test_proposals_are_of_different_kinds(rule: str) -> None:
     assert len(kinds) == len(set(kinds)) == 3
 
 
+def test_what_made_none_of_many_runs_train_well_is_not_proposed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entries = {"usual_rates": Record(10, 9, 0), "hinge": Record(9, 9, 0), "r1": Record(30, 1, 1)}
+    monkeypatch.setattr(record, "_records", lambda: {"exploding": entries})
+    names = [one.remedy.name for one in proposals("exploding")]
+    assert names[0] == "hinge" and "usual_rates" not in names
+    assert "usual_rates" in [remedy.name for remedy in remedies_for("exploding")]
+
+
+@pytest.mark.parametrize("rule", ["exploding", "collapsed_spread", "critic_dead"])
+def test_a_critic_that_nothing_bounds_is_bounded_first(rule: str) -> None:
+    config = make_config({"loss": "wgan"})
+    assert config.has_unbounded_critic
+    first = proposals(rule, config)[0]
+    assert first.remedy.name in ("r1", "gradient_penalty", "spectral_norm", "hinge")
+    bounded = make_config({"loss": "wgan", "penalties": {"weight_clip": {}}})
+    assert not bounded.has_unbounded_critic
+    usual = [remedy.name for remedy in remedies_for(rule)]
+    assert [remedy.name for remedy in remedies_for(rule, bounded)] == usual
+
+
+def test_a_record_in_words() -> None:
+    text = str(Record(22, 21, 12))
+    assert text == "of 22 runs that failed so 21 survived, 12 trained well"
+
+
 CASES: list[tuple[str, dict[str, Any], list[Change]]] = [
     ("lower_d_lr", {}, [Change("discriminator.lr", 2e-4, 5e-5)]),
     (

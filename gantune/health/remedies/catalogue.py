@@ -1,5 +1,6 @@
 """All remedies, by kind and by name."""
 
+from gantune.config import TrialConfig
 from gantune.health.remedies.losses import LOSS_CHANGES
 from gantune.health.remedies.pace import PACE
 from gantune.health.remedies.penalties import SLOPES
@@ -28,7 +29,17 @@ def kind_of(remedy: Remedy) -> str:
     return next(kinds, remedy.name)
 
 
-def remedies_for(rule: str) -> list[Remedy]:
-    """Those that answer a rule's verdict, the most promising first; of equals in their order."""
+def remedies_for(rule: str, config: TrialConfig | None = None) -> list[Remedy]:
+    """Those that answer a rule's verdict, the most promising first; of equals in their order.
+
+    First come those that bound a critic which nothing bounds in ``config``.
+    """
     answering = [remedy for remedy in REMEDIES.values() if rule in remedy.answers]
-    return sorted(answering, key=lambda remedy: -promise(remedy, rule))
+
+    def bounds(remedy: Remedy) -> bool:
+        if config is None or not config.has_unbounded_critic:
+            return False
+        after = remedy.applied(config)
+        return after is not None and not after.has_unbounded_critic
+
+    return sorted(answering, key=lambda remedy: (not bounds(remedy), -promise(remedy, rule)))

@@ -13,6 +13,7 @@ from gantune.health.remedies.remedy import Change, Remedy, differences
 
 _MOST = 3
 _FEWEST = 3  # configs that a remedy was tried on, before its record is told
+_ENOUGH = 10  # configs, before it is left out
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Proposal:
     """What it did to other configs that failed so."""
 
     def __str__(self) -> str:
-        """``discriminator.lr 2e-4 → 5e-5 (cured 7 of 12, saved 9)``."""
+        """``discriminator.lr 2e-4 → 5e-5``, and in brackets what it did, where that is known."""
         what = ", ".join(map(str, self.changes)) if self.changes else self.remedy.advice
         return f"{what} ({self.record})" if self.record.tried >= _FEWEST else what
 
@@ -48,7 +49,8 @@ class Proposal:
 def proposals(
     rule: str, config: TrialConfig | None = None, loss: str | None = None
 ) -> list[Proposal]:
-    """The three most promising things to try after a rule's verdict, each of another kind.
+    """The most promising things to try after a rule's verdict: at most three, each of another kind.
+    What was tried on ten configs or more and made none train well is left out.
 
     ``config``: that of the run, of which only remedies that change it are named; without it they
     are advice for any trainer. ``loss``: that of such a trainer, if it is known: changes of the
@@ -56,7 +58,7 @@ def proposals(
     """
     found: list[Proposal] = []
     like = None if loss is None or config is not None else make_config({"loss": loss})
-    for remedy in remedies_for(rule):
+    for remedy in remedies_for(rule, config):
         if like is not None and remedy in LOSS_CHANGES and remedy.applied(like) is None:
             continue
         changes: tuple[Change, ...] = ()
@@ -64,6 +66,8 @@ def proposals(
             if (changed := remedy.applied(config)) is None:
                 continue
             changes = tuple(differences(config, changed))
-        if kind_of(remedy) not in {kind_of(one.remedy) for one in found}:
-            found.append(Proposal(remedy, changes, record_of(remedy, rule)))
+        record = record_of(remedy, rule)
+        is_hopeless = record.tried >= _ENOUGH and not record.cured
+        if not is_hopeless and kind_of(remedy) not in {kind_of(one.remedy) for one in found}:
+            found.append(Proposal(remedy, changes, record))
     return found[:_MOST]

@@ -26,7 +26,9 @@ class Record:
     cured: int = 0
 
     def __str__(self) -> str:
-        return f"cured {self.cured} of {self.tried}, saved {self.saved}"
+        return (
+            f"of {self.tried} runs that failed so {self.saved} survived, {self.cured} trained well"
+        )
 
 
 @cache

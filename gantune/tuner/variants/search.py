@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gantune.errors import GantuneError, RunError
 from gantune.io.yaml_document import format_document
 from gantune.run_folder.run import RunFolder
 from gantune.space import load_space
@@ -29,13 +30,19 @@ def search_tree(
 ) -> RunState:
     """Searches the space of a file with this content, or resumes that search.
 
-    ``judges_alone``: whether rules about pace judge each run without the others.
+    ``judges_alone``: whether rules about pace judge each run without the others. Messages of errors
+    do not name a place in that file, which nobody has written.
     """
     with tempfile.TemporaryDirectory() as home:
         path = Path(home) / "space.yaml"
         path.write_text(format_document(dict(tree)), encoding="utf-8")
-        space = load_space(path)
-    search = prepare(space, options, observer)
+        try:
+            search = prepare(load_space(path), options, observer)
+        except GantuneError as error:
+            text = re.sub(rf"{re.escape(str(path))}(:\d+)*: ", "", str(error))
+            if text == str(error):
+                raise
+            raise RunError(text) from None
     return run_search(replace(search, judges_alone=judges_alone), observer)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from gantune.io.validation import comma_list, dotted_values, find_field, nested_
 from gantune.io.yaml_document import as_comment
 from gantune.run_folder.run import RunFolder
 from gantune.space import load_space
+from gantune.space.distributions import Choices
 from gantune.space.remedies import AS_IT_IS, DECISION, is_kept, space_tree, variants
 from gantune.trial.records import TrialRecord
 from gantune.tuner.budget import RATES
@@ -145,6 +146,7 @@ def stabilize(
     if isinstance(config, ExternalConfig):
         sections |= trainer_section(config.trainer)
     used = [config.seed + number for number in range(seeds)]
+    _check_seeds(folder, used)
     base = _train_as_it_is(config, used, folder, options, sections, observer)
     tried = _summary(AS_IT_IS, config, config, base.trials)
     seconds = None if base.time_limit is None else max(base.time_limit - base.seconds, 1.0)
@@ -154,19 +156,27 @@ def stabilize(
         margins = _margins(config, base, folder, options, sections, limits, observer)
         return Stabilized(config, folder, tried, (), margins)
     if not tried.verdicts:
+        if not tried.ended and base.time_limit is not None and base.seconds >= base.time_limit:
+            raise RunError(
+                f"--time {options.time}: no seed came to its end in that time; the same command "
+                "with more time, or without --time, resumes"
+            )
         errors = [record.outcome.error for record in base.trials if record.outcome]
         why = next((last_line(error) for error in errors if error), "no seed ended")
         raise RunError(f"the config cannot be trained as it is: {why}")
     rule = Counter(verdict.rule for verdict in tried.verdicts).most_common(1)[0][0]
+    first = tried.verdicts[0]
     observer.message(
-        f"{tried.survived} of {tried.ended} seeds survived: {tried.verdicts[0].sentence}"
+        f"{tried.survived} of {tried.ended} seeds survived: {first.kind} at {first.at:g} kimg: "
+        f"{first.sentence}"
     )
     if not isinstance(config, ExternalConfig):
-        remedies = remedies_for(rule)
+        remedies = remedies_for(rule, config)
     every = variants(config, remedies, keep)
     if len(every) == 1:
         kept = f" but what --keep names ({comma_list(keep)})" if keep else ""
         raise RunError(f"{rule}: no remedy changes anything in this config{kept}")
+    _check_remedies(folder, every)
     failed = next(record for record in base.trials if record.outcome and record.outcome.verdict)
     seed = failed.params["seed"]  # as it is, it fails here too
     limits = {"kimg": left} | ({} if seconds is None else {"time": seconds})
@@ -237,6 +247,27 @@ def _check_folder(folder: RunFolder) -> None:
         )
 
 
+def _check_seeds(folder: RunFolder, seeds: Sequence[int]) -> None:
+    """Raises ``RunError`` where the folder was begun with others."""
+    space = RunFolder(folder.path / AS_IT_IS).space
+    begun = load_space(space).values_at("seed") if space.exists() else seeds
+    if list(begun) != list(seeds):
+        raise RunError(
+            f"{folder.path}: was begun with {len(begun)} seeds, {comma_list(map(str, begun))}; "
+            "give the same (--seeds), or choose another folder with --out"
+        )
+
+
+def _check_remedies(folder: RunFolder, variants: Iterable[str]) -> None:
+    """Raises ``RunError`` where the folder was begun with others."""
+    begun = load_space(folder.space).parameters()[DECISION] if folder.space.exists() else None
+    if isinstance(begun, Choices) and set(begun.values) != set(variants):
+        raise RunError(
+            f"{folder.path}: was begun with other remedies: give the same --keep, or choose "
+            "another folder with --out"
+        )
+
+
 def _train_as_it_is(
     config: AnyConfig,
     seeds: Sequence[int],
@@ -255,7 +286,7 @@ def _train_as_it_is(
         start=[{"seed": seed} for seed in seeds],
         **sections,
     )
-    options = replace(options, out=folder.path / "as_it_is", trials=None, time=None)
+    options = replace(options, out=folder.path / AS_IT_IS, trials=None, time=None)
     return search_tree(tree, options, observer)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from gantune.config import (
     make_config,
     make_external_config,
 )
-from gantune.errors import RunError
+from gantune.errors import GantuneError, RunError
 from gantune.health.remedies import REMEDIES, declared_remedies, differences, remedies_for
 from gantune.io.yaml_document import Document, format_document
 from gantune.space import load_space, remedies
@@ -195,6 +196,46 @@ def test_more_seeds_leave_as_much_training_for_remedies(
     result = outcome(curve, seeds=seeds, trials=2)
     left = load_space(result.folder.space).budget.kimg
     assert left == lengths * CONFIG.kimg - result.base.kimg
+
+
+def test_other_seeds_or_kept_settings_need_another_folder(outcome: Play) -> None:
+    def curve(config: TrialConfig) -> float | str:
+        return 10.0 if config.loss == "hinge" else "diverged"
+
+    outcome(curve, trials=2)
+    with pytest.raises(RunError, match=r"found: was begun with 3 seeds, 0, 1, 2; give the same"):
+        outcome(curve, seeds=2)
+    with pytest.raises(RunError, match=r"found: was begun with other remedies: .*--keep.*--out"):
+        outcome(curve, keep=("loss",))
+
+
+def test_a_time_in_which_no_seed_ends_is_not_the_config_s_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search(*_: Any, **__: Any) -> Any:
+        return SimpleNamespace(trials=(), time_limit=30.0, seconds=31.0)
+
+    monkeypatch.setattr(module, "search_tree", search)
+    with pytest.raises(RunError, match=r"--time 30s: no seed came to its end .* resumes"):
+        stabilize(CONFIG, Options(out=tmp_path / "found", time="30s"))
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "message"),
+    [
+        (CONFIG, {"time": "30x"}, r"^budget\.time: '30x' is not a duration"),
+        (
+            make_config({"data": {"source": "/no/dir"}}),
+            {},
+            r"^data\.source: /no/dir: no such file or folder",
+        ),
+    ],
+)
+def test_an_error_names_no_file_that_the_user_has_not_written(
+    tmp_path: Path, config: TrialConfig, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(GantuneError, match=message):
+        stabilize(config, Options(out=tmp_path / "found", **options))
 
 
 def test_a_few_alternatives_are_all_trained_to_their_end(outcome: Play) -> None:
