@@ -113,6 +113,7 @@ def test_the_same_command_again_changes_nothing(finished: Finished, tiny_space: 
     state = run(tiny_space)
     assert state.trials == finished.state.trials
     assert state.ranking == finished.state.ranking
+    assert state.timing.warmup_seconds == finished.state.timing.warmup_seconds  # no worker began
 
 
 @integration
@@ -189,7 +190,7 @@ def test_the_seconds_before_training_add_up_over_starts(
     short: Finished, copied: RunFolder, tiny_space: Path
 ) -> None:
     first = short.state.timing
-    second = run(tiny_space, overrides=ONE_TRIAL, workers=2).timing
+    second = run(tiny_space, overrides=(*ONE_TRIAL, "budget.trials=2"), workers=2).timing
     assert 0 < first.preparing_seconds < second.preparing_seconds
     assert (first.workers, second.workers) == (1, 2)
     assert 0 < first.warmup_seconds < first.seconds  # workers warm up within the search
