@@ -367,15 +367,21 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
     write_text(out, json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("stage", choices=["record", "judge"])
+def table_parser(text: str) -> argparse.ArgumentParser:
+    """Options of a benchmark on failing or good configs of a table; ``text``: what it measures."""
+    parser = argparse.ArgumentParser(description=text.partition("\n")[0])
     parser.add_argument("--table", choices=LEARNED, default="digits")
     parser.add_argument("--data", help="folder or file of the images; digits needs none")
-    parser.add_argument("--remedies", nargs="+", choices=REMEDIES, help="to record; default: all")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--work", type=Path, help="default: runs/cures_TABLE")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing after them")
+    return parser
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = table_parser(__doc__ or "")
+    parser.add_argument("stage", choices=["record", "judge"])
+    parser.add_argument("--remedies", nargs="+", choices=REMEDIES, help="to record; default: all")
     parser.add_argument("--out", type=Path, help="default: record.json in --work")
     return parser
 

@@ -15,7 +15,6 @@ measurement resumes from there.
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import time
@@ -25,7 +24,16 @@ from typing import Any
 
 import torch
 
-from benchmarks.cures import FRESH, Job, Runs, config_of, healthy_runs, interval, reference
+from benchmarks.cures import (
+    FRESH,
+    Job,
+    Runs,
+    config_of,
+    healthy_runs,
+    interval,
+    reference,
+    table_parser,
+)
 from benchmarks.publish import RESULTS, Report, describe_machine
 from benchmarks.publish import table as table_text
 from benchmarks.sweep import TABLES, Table
@@ -113,7 +121,7 @@ def shares(configs: dict[str, Any]) -> list[tuple[str, int, int]]:
 
 def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None:
     """Trains what is missing, prints and writes the result."""
-    given = _parser().parse_args(arguments)
+    given = table_parser(__doc__ or "").parse_args(arguments)
     table, report = TABLES[given.table], Report("margins", torch.device("cpu"), folder)
     runs = Runs(given.work or Path("runs") / f"cures_{table.name}", given.data, given.processes)
     until = time.monotonic() + 60 * given.minutes
@@ -147,16 +155,6 @@ def _write(report: Report, tree: dict[str, Any]) -> None:
     machine = describe_machine(torch.device("cpu"), os.cpu_count() or 1)
     title = "Margins: one seed beside three fresh ones"
     report.write(tree, title, f"{machine}.\n\n{table_text(columns, rows)}")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--table", choices=TABLES, default="digits")
-    parser.add_argument("--data", help="folder or file of the images; digits needs none")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--work", type=Path, help="default: runs/cures_TABLE")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing after them")
-    return parser
 
 
 if __name__ == "__main__":

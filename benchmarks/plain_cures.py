@@ -14,7 +14,6 @@ The best trial is judged as an answer of ``stabilize`` is. The result is added t
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import time
@@ -26,7 +25,7 @@ from typing import Any
 import optuna
 import torch
 
-from benchmarks.cures import Runs, is_cured, publish
+from benchmarks.cures import Runs, is_cured, publish, table_parser
 from benchmarks.health_replay import RUNGS
 from benchmarks.publish import RESULTS, Report
 from benchmarks.sweep import TABLES, Scoring, Table, scoring, write_missing
@@ -116,13 +115,7 @@ def search(table: Table, data: str | None, number: int) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None:
     """Searches around each judged config, judges the winner, writes the results."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--table", choices=TABLES, default="digits")
-    parser.add_argument("--data", help="folder or file of the images; digits needs none")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--work", type=Path, help="default: runs/cures_TABLE")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing after them")
-    given = parser.parse_args(arguments)
+    given = table_parser(__doc__ or "").parse_args(arguments)
     table, report = TABLES[given.table], Report("cures", torch.device("cpu"), folder)
     runs = Runs(given.work or Path("runs") / f"cures_{table.name}", given.data, given.processes)
     until = time.monotonic() + 60 * given.minutes
