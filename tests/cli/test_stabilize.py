@@ -101,6 +101,7 @@ def test_where_nothing_holds_the_exit_code_is_1(run: Run, given: dict[str, Any])
         (("mine.yaml", "--seeds", "1"), "--seeds"),
         (("mine.yaml", "--workers", "none"), "'none' is neither auto nor a whole number"),
         (("mine.yaml", "--keep", "lr"), "--keep lr: a config has no such setting (did you mean"),
+        (("mine.yaml", "--keep", "generator.lrr"), "setting (did you mean 'generator.lr'?)"),
         (("mine.yaml", "--out", "used"), "used: holds another search or training"),
         (("mine.yaml", "--data", "nothing.npz"), "nothing.npz"),
     ],

@@ -28,7 +28,14 @@ from gantune.health.remedies import (
 )
 from gantune.io.files import write_text
 from gantune.io.formatting import last_line
-from gantune.io.validation import comma_list, dotted_values, find_field, nested_names, path_hint
+from gantune.io.validation import (
+    comma_list,
+    did_you_mean,
+    dotted_values,
+    find_field,
+    nested_names,
+    path_hint,
+)
 from gantune.io.yaml_document import as_comment
 from gantune.run_folder.run import RunFolder
 from gantune.space import load_space
@@ -233,9 +240,8 @@ def _check_kept(config: AnyConfig, keep: Sequence[str]) -> None:
             is_known = any(is_kept(name, [path]) for name in known)
         if not is_known:
             names = list(TrialConfig.model_fields if own is None else own)
-            raise RunError(
-                f"--keep {path}: a config has no such setting{path_hint(path, names, known)}"
-            )
+            hint = did_you_mean(path, known) if "." in path else path_hint(path, names, known)
+            raise RunError(f"--keep {path}: a config has no such setting{hint}")
 
 
 def _check_folder(folder: RunFolder) -> None:
