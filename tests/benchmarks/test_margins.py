@@ -17,6 +17,7 @@ from gantune.tuner.finals.margins import Margin, TrainedMargins
 TABLE = TABLES["digits"]
 
 
+@pytest.mark.integration
 def test_the_winners_are_of_the_better_half() -> None:
     found = winners(TABLE)
     assert len(set(found)) == 20 and found == sorted(found)
