@@ -45,12 +45,12 @@ from benchmarks.health_replay import RUNGS, failure, replay
 from benchmarks.publish import RESULTS, ROOT, Report, describe_machine
 from benchmarks.publish import table as table_text
 from benchmarks.sweep import TABLES, Table, scoring, write_missing
-from gantune.config import TrialConfig, absolute_source
+from gantune.config import TrialConfig, absolute_source, make_config
 from gantune.data import resolved
 from gantune.errors import ScoreError
 from gantune.gan.trainer import Trainer
 from gantune.health import HealthMonitor
-from gantune.health.remedies import REMEDIES, changed, proposals
+from gantune.health.remedies import REMEDIES, plain_values, proposals, with_values
 from gantune.io.files import write_text
 from gantune.tuner.options import Options
 from gantune.tuner.variants.stabilize import Tried, stabilize
@@ -92,8 +92,8 @@ def config_of(job: Job) -> TrialConfig:
     """What a job trains, before the data is known."""
     config, _ = TABLES[job.table].draw(job.configuration)
     if job.changes:
-        config = changed(config, dict(job.changes)) or config
-        return config.replaced(seed=job.seed)
+        changed = make_config(with_values(plain_values(config), dict(job.changes)))
+        return changed.replaced(seed=job.seed)
     for name in filter(None, job.remedy.split("+")):
         cured = REMEDIES[name].applied(config)
         assert cured is not None, f"{name} does not apply"
@@ -171,6 +171,12 @@ class Runs:
         self.work, self._data, self._processes = work, data, processes
         work.mkdir(parents=True, exist_ok=True)
 
+    @classmethod
+    def given(cls, options: argparse.Namespace) -> Runs:
+        """Those that the options of ``table_parser`` name."""
+        work = options.work or Path("runs") / f"cures_{options.table}"
+        return cls(work, options.data, options.processes)
+
     def results(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
         """The results of jobs, in their order."""
         files = {job: self.work / f"{job.name}.json" for job in jobs}
@@ -229,16 +235,25 @@ def record(table: Table, runs: Runs, count: int, names: Collection[str] = REMEDI
 # ---- Judging -------------------------------------------------------------------------------------
 
 
+def config_on(table: Table, number: int, data: str | None) -> TrialConfig:
+    """A configuration of a table with the place of its images."""
+    config, _ = table.draw(number)
+    if data is None:
+        return config
+    source = config.data.model_copy(update={"source": absolute_source(data, Path())})
+    return config.model_copy(update={"data": source})
+
+
+def sections_of(table: Table) -> dict[str, Any]:
+    """The sections of a table's space that its trainings share."""
+    return {"objective": table.space().document.tree.get("objective", {})}
+
+
 def stabilized(table: Table, number: int, data: str | None, folder: Path, processes: int) -> Tried:
     """What ``stabilize`` answers for a config: the best remedy that holds, else the first one that
     was tried, else the config as it is."""
-    config, _ = table.draw(number)
-    if data is not None:
-        source = config.data.model_copy(update={"source": absolute_source(data, Path())})
-        config = config.model_copy(update={"data": source})
-    sections = {"objective": table.space().document.tree.get("objective", {})}
     options = Options(out=folder, workers=processes, device="cpu")
-    found = stabilize(config, options, sections=sections)
+    found = stabilize(config_on(table, number, data), options, sections=sections_of(table))
     return found.best or next(iter(found.tried), found.base)
 
 
@@ -346,8 +361,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
     """Trains what is missing, prints and writes the result."""
     given = _parser().parse_args(arguments)
     table = TABLES[given.table]
-    work = given.work or Path("runs") / f"cures_{table.name}"
-    runs = Runs(work, given.data, given.processes)
+    runs = Runs.given(given)
     if given.stage == "judge":
         report = Report("cures", torch.device("cpu"), folder)
         judge(table, runs, given, report)
@@ -363,7 +377,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
     if given.remedies:
         known: Counts = json.loads(RECORD.read_text(encoding="utf-8"))
         found = {rule: known.get(rule, {}) | found.get(rule, {}) for rule in {**known, **found}}
-    out = given.out or work / "record.json"
+    out = given.out or runs.work / "record.json"
     write_text(out, json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 

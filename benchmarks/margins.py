@@ -28,16 +28,18 @@ from benchmarks.cures import (
     FRESH,
     Job,
     Runs,
-    config_of,
+    config_on,
     healthy_runs,
     interval,
     reference,
+    sections_of,
     table_parser,
 )
 from benchmarks.publish import RESULTS, Report, describe_machine
 from benchmarks.publish import table as table_text
 from benchmarks.sweep import TABLES, Table
-from gantune.config import TrialConfig, absolute_source
+from gantune.health.remedies import plain_values
+from gantune.io.validation import dotted_values
 from gantune.run_folder.run import RunFolder
 from gantune.tuner.budget import RATES
 from gantune.tuner.options import Options
@@ -61,17 +63,13 @@ def winners(table: Table) -> list[int]:
 
 def predicted(table: Table, number: int, data: str | None, folder: Path, processes: int) -> Told:
     """What gantune tells of a config, on one seed."""
-    config, _ = table.draw(number)
-    if data is not None:
-        source = config.data.model_copy(update={"source": absolute_source(data, Path())})
-        config = config.model_copy(update={"data": source})
     trained = train_margins(
-        config,
+        config_on(table, number, data),
         RATES,
         FRESH,
         RunFolder(folder),
         Options(workers=processes, device="cpu"),
-        {"objective": table.space().document.tree.get("objective", {})},
+        sections_of(table),
         SearchObserver(),
         study=folder.name,
     )
@@ -83,11 +81,11 @@ def predicted(table: Table, number: int, data: str | None, folder: Path, process
 
 def retrained(table: Table, runs: Runs, number: int, told: Told) -> Told:
     """Whether most of three fresh seeds survive each multiple."""
-    config = config_of(Job(table.name, number, "", FRESH))
+    values = dict(dotted_values(plain_values(table.draw(number)[0])))
     found: Told = {}
     for path, factors in told.items():
         for factor in factors:
-            value = float(f"{float(factor) * rate_of(config, path):.4g}")
+            value = float(f"{float(factor) * values[path]:.4g}")
             name = f"{path}_{factor}x"
             jobs = [
                 Job(table.name, number, name, FRESH + 1 + k, ((path, value),))
@@ -96,12 +94,6 @@ def retrained(table: Table, runs: Runs, number: int, told: Told) -> Told:
             alive = sum(result["rule"] is None for result in runs.results(jobs))
             found.setdefault(path, {})[factor] = 2 * alive > _SEEDS
     return found
-
-
-def rate_of(config: TrialConfig, path: str) -> float:
-    """A player's learning rate by its dotted path."""
-    player = config.generator if path.startswith("generator") else config.discriminator
-    return player.lr
 
 
 def shares(configs: dict[str, Any]) -> list[tuple[str, int, int]]:
@@ -123,7 +115,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
     """Trains what is missing, prints and writes the result."""
     given = table_parser(__doc__ or "").parse_args(arguments)
     table, report = TABLES[given.table], Report("margins", torch.device("cpu"), folder)
-    runs = Runs(given.work or Path("runs") / f"cures_{table.name}", given.data, given.processes)
+    runs = Runs.given(given)
     until = time.monotonic() + 60 * given.minutes
     tree = report.read()
     found = tree.setdefault(table.name, {})

@@ -33,9 +33,14 @@ from gantune.config import TrialConfig
 from gantune.data import resolved
 from gantune.errors import ScoreError
 from gantune.gan.trainer import Trainer
-from gantune.health.remedies import changed
+from gantune.health.remedies import changed, plain_values
+from gantune.io.validation import dotted_values
 
 _LENGTHS = 12
+_SEARCHED = (
+    *("generator.lr", "generator.beta1", "discriminator.lr", "discriminator.beta1"),
+    *("loss", "discriminator.norm", "discriminator.steps"),
+)
 _TIMES = 100.0  # and a hundredth: the range of rates around those of the config
 
 
@@ -80,17 +85,8 @@ def search(table: Table, data: str | None, number: int) -> dict[str, Any]:
     scored, left = scoring(table, data), _LENGTHS * config.kimg
     sampler = optuna.samplers.TPESampler(seed=number)
     study = optuna.create_study(sampler=sampler, pruner=optuna.pruners.MedianPruner())
-    study.enqueue_trial(
-        {
-            "generator.lr": config.generator.lr,
-            "discriminator.lr": config.discriminator.lr,
-            "generator.beta1": config.generator.beta1,
-            "discriminator.beta1": config.discriminator.beta1,
-            "loss": config.loss,
-            "discriminator.norm": config.discriminator.norm,
-            "discriminator.steps": config.discriminator.steps,
-        }
-    )
+    known = dict(dotted_values(plain_values(config)))
+    study.enqueue_trial({name: known[name] for name in _SEARCHED})
 
     def objective(trial: optuna.Trial) -> float:
         nonlocal left
@@ -117,7 +113,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
     """Searches around each judged config, judges the winner, writes the results."""
     given = table_parser(__doc__ or "").parse_args(arguments)
     table, report = TABLES[given.table], Report("cures", torch.device("cpu"), folder)
-    runs = Runs(given.work or Path("runs") / f"cures_{table.name}", given.data, given.processes)
+    runs = Runs.given(given)
     until = time.monotonic() + 60 * given.minutes
     tree = report.read()
     found = tree[table.name]

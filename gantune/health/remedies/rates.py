@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from gantune.config import TrialConfig
 from gantune.health.remedies.remedy import D_AHEAD, Changes, Remedy
 
@@ -40,12 +42,8 @@ def _usual(config: TrialConfig) -> Changes:
     return {path: _USUAL for path, rate in _rates(config).items() if rate != _USUAL}
 
 
-def _fast(config: TrialConfig) -> Changes:
-    return {path: _FAST for path, rate in _rates(config).items() if rate < _FAST}
-
-
-def _fastest(config: TrialConfig) -> Changes:
-    return {path: _FASTEST for path, rate in _rates(config).items() if rate < _FASTEST}
+def _raised(config: TrialConfig, to: float) -> Changes:
+    return {path: to for path, rate in _rates(config).items() if rate < to}
 
 
 def _fast_g(config: TrialConfig) -> Changes:
@@ -139,7 +137,7 @@ RATES = (
         "A run that learns nothing in its length may only be too slow.",
         "Kingma and Ba 2015: Adam's default",
         frozenset(_SLOW),
-        _fast,
+        partial(_raised, to=_FAST),
     ),
     Remedy(
         "fastest_rates",
@@ -147,7 +145,7 @@ RATES = (
         "In a short run only large steps get far.",
         "Karras et al. 2020: StyleGAN2-ADA at 32 pixels, with weights scaled in each layer",
         frozenset(_SLOW),
-        _fastest,
+        partial(_raised, to=_FASTEST),
     ),
     Remedy(
         "fast_g_lr",

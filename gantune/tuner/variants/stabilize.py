@@ -128,7 +128,7 @@ def stabilize(
     options: Options,
     *,
     keep: Sequence[str] = (),
-    seeds: int = 3,
+    seeds: int = _SEEDS,
     sections: Mapping[str, Any] | None = None,
     remedies: Sequence[Remedy] = (),
     observer: SearchObserver | None = None,
