@@ -81,12 +81,13 @@ def stabilize(
     with interrupt_on_signals() as received, Terminal(console) as terminal:
         from gantune.config import ExternalConfig, load_any_config, make_config
         from gantune.errors import RunError
-        from gantune.health.remedies import Remedy, declared_remedies
+        from gantune.health.remedies import Remedy
         from gantune.io.yaml_document import read_document
         from gantune.report.page.background import PageWriter
         from gantune.report.selection import find_config
         from gantune.report.terminal.stabilization import stabilization_view
         from gantune.space import load_space
+        from gantune.space.remedies import declared_remedies
         from gantune.tuner.options import Options
         from gantune.tuner.variants.search import study_name
         from gantune.tuner.variants.stabilize import stabilize as run

@@ -109,14 +109,14 @@ class Range:
         """Samples from an Optuna trial."""
         if self.is_whole:
             step = 1 if self.step is None else int(self.step)
-            low, high = int(self.low), int(self._last)
+            low, high = int(self.low), int(self.last)
             return trial.suggest_int(name, low, high, step=step, log=self.log)
-        return trial.suggest_float(name, self.low, self._last, step=self.step, log=self.log)
+        return trial.suggest_float(name, self.low, self.last, step=self.step, log=self.log)
 
     def sample(self, rng: random.Random) -> Number:
         """Samples at random, without a study."""
         if self.step is not None:
-            count = int((_exact(self._last) - _exact(self.low)) / _exact(self.step))
+            count = int((_exact(self.last) - _exact(self.low)) / _exact(self.step))
             value = _exact(self.low) + rng.randint(0, count) * _exact(self.step)
             return int(value) if self.is_whole else float(value)
         if self.log:
@@ -127,7 +127,7 @@ class Range:
         return round(inside) if self.is_whole else inside
 
     @property
-    def _last(self) -> Number:
+    def last(self) -> Number:
         """The largest value that whole steps from ``low`` reach."""
         if self.step is None:
             return self.high

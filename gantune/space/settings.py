@@ -343,7 +343,8 @@ class SpaceFile(CommandFields):
     study, with config, losses, scores, sample grids and verdict."""
     remedies: dict[str, dict[str, Any]] = Field(default={}, max_length=100)
     """For your own trainer: changes that ``gantune stabilize`` may try, by name, such as
-    ``lower_lr: {lr: 0.25x}``. ``0.25x`` is that multiple of a config's value."""
+    ``lower_lr: {lr: 0.25x}``. ``0.25x`` is that multiple of a config's value; of a range both ends
+    and the middle are tried, and of ``choices`` all."""
 
     @model_validator(mode="after")
     def _agree(self) -> SpaceFile:

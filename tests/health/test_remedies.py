@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 
-from gantune.config import make_config, make_external_config
-from gantune.errors import ConfigError
+from gantune.config import make_config
 from gantune.health.remedies import (
     REMEDIES,
     Change,
     Record,
-    declared_remedies,
     differences,
     kind_of,
     proposals,
@@ -22,7 +20,6 @@ from gantune.health.remedies import (
 )
 from gantune.health.remedies.record import promise
 from gantune.health.rules import RULES
-from gantune.io.yaml_document import Document, parse_document
 
 CONFIGS = [
     make_config(tree)
@@ -202,35 +199,3 @@ def test_little_evidence_is_drawn_towards_what_all_remedies_did(
     unknown = promise(REMEDIES["spectral_norm"], "exploding")
     assert unknown == pytest.approx((31 + 54) / 2 / tried)
     assert promise(REMEDIES["hinge"], "cycling") == 0
-
-
-OWN = make_external_config(
-    "mine:train", {"kimg": 1, "lr": 0.02, "critic": {"lr": 1e-3, "steps": 3}}
-)
-
-
-def test_a_user_declares_remedies_as_values_and_multiples() -> None:
-    declared: dict[str, dict[str, Any]] = {
-        "slower": {"lr": "0.25x", "critic.steps": "0.1x"},
-        "lower_d_lr": {"critic.lr": 5e-4},
-    }
-    slower, lower = declared_remedies(declared, OWN, Document({}))
-    changed = slower.applied(OWN)
-    assert changed is not None
-    assert changed.mapping()["lr"] == 0.005 and changed.mapping()["critic"]["steps"] == 1
-    changes = [str(change) for change in differences(OWN, changed)]
-    assert changes == ["lr 0.02 → 5e-3", "critic.steps 3 → 1"]
-    assert (slower.name, lower.advice) == ("slower", REMEDIES["lower_d_lr"].advice)
-
-
-def test_declared_remedies_that_do_not_fit_are_all_told_with_their_places() -> None:
-    text = "remedies:\n  a: {lrr: 0.5x}\n  b: {critic: 2x, kimg: 0.1x}\n  a+b: {lr: 2x}\n"
-    document = parse_document(text, "space.yaml")
-    with pytest.raises(ConfigError) as refused:
-        declared_remedies(document.tree["remedies"], OWN, document)
-    lines = str(refused.value).splitlines()
-    assert lines[0].startswith("space.yaml:2:7: remedies.a: the config has no setting 'lrr'")
-    assert "did you mean 'lr'" in lines[0]
-    assert lines[1].startswith("space.yaml:3:7: remedies.b: the config has no setting 'critic'")
-    assert lines[2].startswith("space.yaml:3:19: remedies.b: kimg makes another run of it")
-    assert lines[3].startswith("space.yaml:4:3: remedies: 'a+b' cannot name a remedy")

@@ -1,11 +1,11 @@
 """What may cure a failed run: small changes to a config, one file for each kind of change."""
 
 from gantune.health.remedies.catalogue import REMEDIES, kind_of, remedies_for
-from gantune.health.remedies.declared import declared_remedies
 from gantune.health.remedies.proposal import Proposal, proposals
 from gantune.health.remedies.record import Record
 from gantune.health.remedies.remedy import (
     Change,
+    Changes,
     Remedy,
     changed,
     differences,
@@ -17,11 +17,11 @@ from gantune.health.remedies.remedy import (
 __all__ = [
     "REMEDIES",
     "Change",
+    "Changes",
     "Proposal",
     "Record",
     "Remedy",
     "changed",
-    "declared_remedies",
     "differences",
     "kind_of",
     "plain_values",

@@ -24,9 +24,11 @@ REMEDIES: dict[str, Remedy] = {
 
 
 def kind_of(remedy: Remedy) -> str:
-    """The kind of a remedy; one that a user has declared is a kind of its own."""
-    kinds = (kind for kind, remedies in KINDS.items() if remedy in remedies)
-    return next(kinds, remedy.name)
+    """The kind of a remedy. One that a user has declared is of the kind of gantune's remedy of that
+    name, or else a kind of its own."""
+    name = remedy.declared or remedy.name
+    kinds = (kind for kind, remedies in KINDS.items() if REMEDIES.get(name) in remedies)
+    return next(kinds, name)
 
 
 def remedies_for(rule: str, config: TrialConfig | None = None) -> list[Remedy]:

@@ -48,6 +48,8 @@ class Remedy:
     changes: Callable[[Any], Changes]
     """The new values for a config of the trainer that it is for: gantune's, or the user's own that
     declares it. None where the remedy does not apply."""
+    declared: str = ""
+    """The name in the space of a remedy that stands for several values, of which this is one."""
 
     def applied(self, config: Config) -> Config | None:
         """The config with this change; ``None`` where the change does not apply, changes nothing

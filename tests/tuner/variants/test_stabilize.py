@@ -18,10 +18,10 @@ from gantune.config import (
     make_external_config,
 )
 from gantune.errors import GantuneError, RunError
-from gantune.health.remedies import REMEDIES, declared_remedies, differences, remedies_for
+from gantune.health.remedies import REMEDIES, differences, remedies_for
 from gantune.io.yaml_document import Document, format_document
 from gantune.space import load_space, remedies
-from gantune.space.remedies import AS_IT_IS, is_kept, space_tree, variants
+from gantune.space.remedies import AS_IT_IS, declared_remedies, is_kept, space_tree, variants
 from gantune.tuner.options import Options
 from gantune.tuner.state import RunState, SearchObserver, read_run
 from gantune.tuner.variants import margins
