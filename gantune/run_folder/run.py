@@ -139,6 +139,8 @@ def find_run(name: str) -> RunFolder:
         inside = sorted(str(path.parent) for path in Path(name).glob("*/run.json"))
         hint = f"; inside it are: {', '.join(inside[:5])}" if inside else ""
         raise RunError(f"{name}: not a run of gantune (it has no run.json){hint}")
+    if Path(name).is_file():
+        raise RunError(f"{name}: a file, and not a run; a run is a folder, or its study's name")
     known = sorted(path.parent.name for path in Path("runs").glob("*/run.json"))
     there = f"; there are: {', '.join(known)}" if known else "; there are none under runs/"
     raise RunError(f"{name}: no such run{did_you_mean(name, known) or there}")

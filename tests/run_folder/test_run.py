@@ -57,6 +57,12 @@ def test_a_near_miss_is_named(runs: Path) -> None:
         find_run("xyz")
 
 
+def test_a_file_is_no_run(runs: Path) -> None:
+    Path("slow.yaml").write_text("loss: vanilla\n")
+    with pytest.raises(RunError, match="slow.yaml: a file, and not a run"):
+        find_trial("slow.yaml#3")
+
+
 def test_a_trial_is_named_by_run_and_number(runs: Path) -> None:
     assert find_trial("mixture2d#7") == (RunFolder(Path("runs/mixture2d")), 7)
     with pytest.raises(RunError, match="RUN#NUMBER"):
