@@ -141,7 +141,7 @@ class _LateTies(_ByRank):
 
 
 def _rule(kind: type[Halving]) -> Callable[[Pruning], Halving]:
-    return lambda pruning: kind([round(100 * s) for s in pruning.shares], pruning.reduction_factor)
+    return lambda pruning: kind([round(100 * s) for s in pruning.shares], pruning.factors)
 
 
 # ---- Until one of the best -----------------------------------------------------------------------
@@ -265,6 +265,7 @@ STRATEGIES: dict[str, Strategy] = {
     ),
     "gantune: TPE, median": gantune_search(_TPE, "pruning.rule=median"),
     DEFAULT: gantune_search(*_DEFAULT),
+    "the same, factor 6": gantune_search(_TPE, "pruning={rule: halving, factor: 6}"),
     "the same, factor 4 at 5, 15, 45%": _at_rungs(4, (5, 15, 45)),
     "the same, hyperband": gantune_search(_TPE, "pruning={rule: hyperband}"),
     "the same, random settings": gantune_search(_RANDOM, "pruning={rule: halving}"),
@@ -299,6 +300,7 @@ WINNERS: dict[str, Whole] = {
     "random, all to their ends": Whole((_RANDOM, "pruning.rule=none")),
     "gantune: TPE, median": Whole((_TPE, "pruning.rule=median")),
     DEFAULT: Whole(),
+    "the same, factor 6": Whole((_TPE, "pruning={rule: halving, factor: 6}")),
     "the same, 1 finalist": Whole(finalists=1),
     "the same, 3 finalists": Whole(finalists=3),
     "the same, 4 finalists": Whole(finalists=4),

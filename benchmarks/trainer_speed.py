@@ -354,7 +354,10 @@ def main() -> None:
         name = "trainer_against" if given.against else "allocator"
         write(rows, baseline, text, RESULTS / f"{name}_{device.type}")
     else:
-        rows = [measure(case, device, given.rounds, given.steps) for case in cases]
+        rows = []
+        for case in cases:
+            rows.append(measure(case, device, given.rounds, given.steps))
+            print(rows[-1], file=sys.stderr, flush=True)  # all of them take minutes
         text = (
             f"DCGAN of {SIDE} pixels, {machine}, torch {torch.__version__}. By `python "
             "benchmarks/trainer_speed.py`."

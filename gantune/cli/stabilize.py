@@ -51,7 +51,13 @@ def stabilize(
         int, Option(min=2, max=20, metavar="N", help="Trainings of the config as it is.")
     ] = _SEEDS,
     trials: Annotated[
-        int | None, Option(min=1, metavar="N", help="Changes to try, besides the config as it is.", show_default="all")
+        int | None,
+        Option(
+            min=1,
+            metavar="N",
+            help="Changes to try, besides the config as it is.",
+            show_default="all",
+        ),
     ] = None,
     time: Annotated[
         str | None,

@@ -337,7 +337,7 @@ def _better_rungs(search: _Search) -> Iterator[Suggestion]:
         override = f"objective.rung_samples={most}"
         place: KeyPath = ("objective", "rung_samples")
         yield Suggestion(f"score rungs with {most:,} samples", why, override, place)
-    elif pruning.pauses and pruning.reduction_factor > _FACTOR:
+    elif pruning.pauses and max(pruning.factors) > _FACTOR:
         what, override = "promote the best third at each rung", f"pruning.factor={_FACTOR:g}"
         yield Suggestion(what, why, override, ("pruning", "factor"))
 

@@ -22,6 +22,7 @@ from gantune.config.extractor import (
 from gantune.config.sections import ConfigModel
 from gantune.errors import ScoreError
 from gantune.io.validation import did_you_mean, validation_error, validation_errors
+from gantune.space.distributions import is_number
 
 TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 """Where runs can be shown besides the report."""
@@ -93,6 +94,21 @@ def _share(item: Any) -> float:
     return float(number)
 
 
+def _factors(value: Any) -> Any:
+    """One number for all rungs, or a list with one for each."""
+    if value is None:
+        return None
+    items = value if isinstance(value, list) else [value]
+    wrong = [item for item in items if not is_number(item) or not 2 <= item <= 1000]
+    if wrong or not items:
+        raise validation_error(
+            f"{(wrong or [value])[0]!r} is not a factor from 2 to 1000; write 4, or one "
+            "for each rung: [4, 6]"
+        )
+    factors = tuple(map(float, items))
+    return factors if isinstance(value, list) else factors[0]
+
+
 def percent_text(share: float) -> str:
     """A share of the budget as it is written in a space: ``2.5%``."""
     return f"{100 * share:.6g}%"
@@ -151,6 +167,7 @@ def _trainer(value: str) -> str:
 
 
 _RUNGS = {"halving": (0.05, 0.25), "hyperband": (0.05, 0.15, 0.45)}
+_FIRST_FACTOR = 4.0  # of halving, at the first of several rungs, which says the least
 _FACTORS = {"halving": 6.0, "hyperband": 3.0}
 
 
@@ -250,10 +267,11 @@ class Pruning(ConfigModel):
     """Shares of a trial's length, in (0, 1); in the file also ``25%``. ``null``: 5 and 25% for
     ``halving``, 5, 15 and 45% for ``hyperband``, without those that fall within one batch or tick
     in the shortest trial, else 25, 50 and 75%."""
-    factor: float | None = Field(default=None, ge=2, le=1000)
+    factor: Annotated[float | tuple[float, ...] | None, BeforeValidator(_factors)] = None
     """For ``halving`` and ``hyperband``: of n trials at a rung, n / factor go on, rounded down, and
-    from the last rung those too that tie with the last of these. ``null``: 6 for ``halving``, 3
-    for ``hyperband``."""
+    from the last rung those too that tie with the last of these. From 2 to 1,000; a list has one
+    number for each of ``rungs``. ``null``: for ``halving`` 4 at the first of several rungs and 6 at
+    the others, for ``hyperband`` 3."""
     startup: int = Field(default=5, ge=0, le=1_000_000)
     """For ``median``: number of trials that must finish before the rule applies."""
 
@@ -263,6 +281,13 @@ class Pruning(ConfigModel):
             given = percent_text(self.rungs[0]) if self.rungs else "none"
             what = f"hyperband begins trials at two rungs or more, not {given}; write rule: halving"
             raise validation_errors((what, "rungs"))
+        if isinstance(self.factor, tuple) and len(self.factor) != len(self.rungs or ()):
+            given = "none" if self.rungs is None else str(len(self.rungs))
+            what = (
+                f"a list has one factor for each of pruning.rungs; {len(self.factor)} are given, "
+                f"and {given} of these"
+            )
+            raise validation_errors((what, "factor"))
         return self
 
     @property
@@ -278,9 +303,17 @@ class Pruning(ConfigModel):
         return _RUNGS.get(self.rule, (0.25, 0.5, 0.75))
 
     @property
-    def reduction_factor(self) -> float:
-        """``factor``, or the default of the rule; 1 for rules that have none."""
-        return _FACTORS.get(self.rule, 1.0) if self.factor is None else self.factor
+    def factors(self) -> tuple[float, ...]:
+        """``factor`` at each of ``shares``, or the default of the rule; 1 for rules without."""
+        if isinstance(self.factor, tuple):
+            return self.factor
+        rungs = len(self.shares)
+        if self.factor is not None:
+            return (self.factor,) * rungs
+        default = _FACTORS.get(self.rule, 1.0)
+        if self.rule == "halving" and rungs > 1:
+            return (_FIRST_FACTOR, *(default,) * (rungs - 1))
+        return (default,) * rungs
 
 
 class Finalists(ConfigModel):

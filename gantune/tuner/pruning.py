@@ -107,21 +107,25 @@ class MedianRule(NoPruning):
 
 
 class Halving:
-    """Of the n trials that have reached a rung, the best floor(n / factor) go on.
+    """Of the n trials that have reached a rung, the best floor(n / factor of the rung) go on.
 
     From the last rung those also go on, at most as many again, whose scores are worse than the last
     of them by less than the standard error of the difference. Finals choose among all these, where
     chance would have chosen before.
 
-    ``percents``: the rungs below 100, rising. With several ``ladders``, hyperband's, ladder k
-    begins at rung k, and a trial is compared with those of its own ladder. Ladders take turns:
-    ladder k gets a number of trials that costs about as much as those of ladder 0.
+    ``percents``: the rungs below 100, rising; ``factors``: one for each. With several ``ladders``,
+    hyperband's, ladder k begins at rung k, and a trial is compared with those of its own ladder.
+    Ladders take turns: ladder k gets a number of trials that costs about as much as those of
+    ladder 0.
     """
 
     pauses = True
 
-    def __init__(self, percents: Sequence[int], factor: float, *, ladders: int = 1) -> None:
-        self._percents, self._factor = tuple(percents), factor
+    def __init__(
+        self, percents: Sequence[int], factors: Sequence[float], *, ladders: int = 1
+    ) -> None:
+        self._percents = tuple(percents)
+        self._factors = dict(zip(percents, factors, strict=True))
         firsts = self._percents[:ladders] or (100,)
         shares = [max(1, round(firsts[-1] / first)) for first in firsts]
         self._turns = [ladder for ladder, share in enumerate(shares) for _ in range(share)]
@@ -185,15 +189,17 @@ class Halving:
         whole = 0.0
         for ladder, count in begun.items():
             for before, after in pairwise((0, *self._percents[ladder:], 100)):
+                if before:
+                    count = min(count, max(int(count / self._factors[before]), least))
                 whole += count * (after - before) / 100
-                count = min(count, max(int(count / self._factor), least))
         return whole
 
     def _chosen(
         self, peers: Sequence[TrialRecord], percent: int, least: int = 0
     ) -> list[TrialRecord]:
         """Those that go on of the trials that have reached a rung, best first."""
-        ranked, count = best_at(peers, percent), max(int(len(peers) / self._factor), least)
+        ranked, share = best_at(peers, percent), len(peers) / self._factors[percent]
+        count = max(int(share), least)
         return [*ranked[:count], *(self._tied(ranked, count, percent) if count else ())]
 
     def _tied(self, ranked: Sequence[TrialRecord], count: int, percent: int) -> list[TrialRecord]:
@@ -230,7 +236,7 @@ def make_rule(pruning: Pruning) -> PruningRule:
     if pruning.rule == "none" or not percents:
         return NoPruning()
     ladders = len(percents) if pruning.rule == "hyperband" else 1
-    return Halving(percents, pruning.reduction_factor, ladders=ladders)
+    return Halving(percents, pruning.factors, ladders=ladders)
 
 
 def best_at(records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:

@@ -59,7 +59,7 @@ def test_a_near_miss_is_named(runs: Path) -> None:
 
 def test_a_file_is_no_run(runs: Path) -> None:
     Path("slow.yaml").write_text("loss: vanilla\n")
-    with pytest.raises(RunError, match="slow.yaml: a file, and not a run"):
+    with pytest.raises(RunError, match="a file, and not a run"):
         find_trial("slow.yaml#3")
 
 

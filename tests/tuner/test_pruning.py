@@ -243,7 +243,7 @@ def at_the_last_rung(number: int, value: float, error: float) -> TrialRecord:
 def test_scores_that_tie_with_the_last_promoted_go_on_from_the_last_rung(
     scores: list[float], error: float, due: list[int]
 ) -> None:
-    rule = Halving([5, 25], 6)
+    rule = Halving([5, 25], [6, 6])
     records = [at_the_last_rung(number, value, error) for number, value in enumerate(scores)]
     assert [record.number for record in rule.due(records)] == due
 
@@ -253,7 +253,7 @@ def test_ties_go_on_from_no_other_rung() -> None:
         replace(at_the_last_rung(number, 1 + number / 100, 1.0), rungs={5: 1 + number / 100})
         for number in range(12)
     ]
-    assert [record.number for record in Halving([5, 25], 6).due(records)] == [0, 1]
+    assert [record.number for record in Halving([5, 25], [6, 6]).due(records)] == [0, 1]
 
 
 @pytest.mark.integration
@@ -270,23 +270,46 @@ def test_hyperband_begins_at_several_rungs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "kind", "shares", "factor"),
+    ("rule", "kind", "shares", "factors"),
     [
-        ("halving", Halving, (0.05, 0.25), 6),
-        ("hyperband", Halving, (0.05, 0.15, 0.45), 3),
-        ("median", MedianRule, (0.25, 0.5, 0.75), 1),
-        ("none", NoPruning, (0.25, 0.5, 0.75), 1),
+        ("halving", Halving, (0.05, 0.25), (4, 6)),
+        ("hyperband", Halving, (0.05, 0.15, 0.45), (3, 3, 3)),
+        ("median", MedianRule, (0.25, 0.5, 0.75), (1, 1, 1)),
+        ("none", NoPruning, (0.25, 0.5, 0.75), (1, 1, 1)),
     ],
 )
-def test_each_rule_has_its_rungs_and_its_factor(
-    rule: str, kind: type, shares: tuple[float, ...], factor: float
+def test_each_rule_has_its_rungs_and_its_factors(
+    rule: str, kind: type, shares: tuple[float, ...], factors: tuple[float, ...]
 ) -> None:
     pruning = Pruning.model_validate({"rule": rule})
     assert pruning.shares == shares
-    assert pruning.reduction_factor == factor
-    assert Pruning.model_validate({"rule": rule, "factor": 4}).reduction_factor == 4
+    assert pruning.factors == factors
+    assert Pruning.model_validate({"rule": rule, "factor": 4}).factors == (4,) * len(shares)
     assert isinstance(make_rule(pruning), kind)
-    assert Pruning.model_validate({"rule": rule, "rungs": [0.5, 0.7]}).shares == (0.5, 0.7)
+    given = Pruning.model_validate({"rule": rule, "rungs": [0.5, 0.7], "factor": [2, 3]})
+    assert (given.shares, given.factors) == ((0.5, 0.7), (2, 3))
+
+
+@pytest.mark.parametrize(
+    ("rungs", "factors"), [([0.25], (6,)), ([0.05, 0.15, 0.45], (4, 6, 6)), ([], ())]
+)
+def test_only_the_first_of_several_rungs_lets_more_go_on(
+    rungs: list[float], factors: tuple[float, ...]
+) -> None:
+    assert Pruning.model_validate({"rungs": rungs}).factors == factors
+
+
+def test_each_rung_has_a_factor_of_its_own() -> None:
+    rule = make_rule(Pruning.model_validate({"rungs": [0.05, 0.25], "factor": [2, 3]}))
+    low = [
+        replace(at_the_last_rung(number, float(number), 0.0), rungs={5: float(number)})
+        for number in range(6)
+    ]
+    assert [record.number for record in rule.due(low)] == [0, 1, 2]
+    high = [at_the_last_rung(number, float(number), 0.0) for number in range(6)]
+    assert [record.number for record in rule.due(high)] == [0, 1]
+    # 12 begin, 6 go on at 5% and 2 of these at 25%.
+    assert rule.expected_share(12, 1) == pytest.approx(12 * 0.05 + 6 * 0.2 + 2 * 0.75)
 
 
 def test_a_kill_within_a_pause_leaves_no_pause_without_an_end(tmp_path: Path) -> None:
