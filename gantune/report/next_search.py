@@ -338,8 +338,10 @@ def _better_rungs(search: _Search) -> Iterator[Suggestion]:
         place: KeyPath = ("objective", "rung_samples")
         yield Suggestion(f"score rungs with {most:,} samples", why, override, place)
     elif pruning.pauses and max(pruning.factors) > _FACTOR:
-        what, override = "promote the best third at each rung", f"pruning.factor={_FACTOR:g}"
-        yield Suggestion(what, why, override, ("pruning", "factor"))
+        what, factors = "promote at least the best third at each rung", f"{_FACTOR:g}"
+        if isinstance(pruning.factor, tuple):
+            factors = f"[{', '.join(f'{min(one, _FACTOR):g}' for one in pruning.factor)}]"
+        yield Suggestion(what, why, f"pruning.factor={factors}", ("pruning", "factor"))
 
 
 def _fix_idle(search: _Search) -> Iterator[Suggestion]:

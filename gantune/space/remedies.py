@@ -29,6 +29,7 @@ from gantune.space.distributions import (
     Choices,
     Distribution,
     Same,
+    apparent_kind,
     explain_foreign,
     is_distribution,
     is_number,
@@ -42,7 +43,9 @@ DECISION = "remedy"
 
 _PAIRS = 20  # the most
 _MOST_CHANGES = 3  # settings that differ from the config
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")  # pairs are joined by a plus
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")  # a plus joins pairs, a colon numbers values
+_NAMES = "letters, digits, '_' and '-' can"
+_MOST_REMEDIES = 200
 _FIXED = ("kimg", "seed", "data")
 _FACTOR = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)x")
 
@@ -57,82 +60,110 @@ def declared_remedies(
 
     A value ``0.25x`` is that multiple of the config's. One value of a remedy may be open: then it
     stands for a remedy for each of its choices, or for both ends and the middle of its range, by
-    names such as ``lower_lr_1``. A remedy that has the name of one of gantune's is of its kind.
+    names such as ``lower_lr:1``. A remedy that has the name of one of gantune's is of its kind.
     Raises ``ConfigError`` with every name and value that cannot be used, at its place in
     ``document``.
     """
+    known = dict(dotted_values(config.mapping()))
     problems, found = [], []
     for name, values in declared.items():
         place: KeyPath = ("remedies", name)
-        if not _NAME.fullmatch(name):
-            wrong = f"{name!r} cannot name a remedy; letters, digits, '_' and '-' can"
-            problems.append(document.problem(place, f"remedies: {wrong}"))
+        if not _NAME.fullmatch(name) or name == AS_IT_IS:
+            taken = "it is what the config itself is called" if name == AS_IT_IS else _NAMES
+            problems.append(
+                document.problem(place, f"remedies: {name!r} cannot name a remedy; {taken}")
+            )
         changes: dict[str, list[Any]] = {}
         for path, value in values.items():
-            try:
-                changes[path] = _declared_values(path, value, config)
-                if len(changes[path]) > 1 and sum(len(each) > 1 for each in changes.values()) > 1:
-                    raise ValueError("a second open value; declare a remedy for each")
-            except ValueError as error:
-                problems.append(document.problem((*place, path), f"remedies.{name}: {error}"))
+            changes[path], wrong = _read_values(path, value, known)
+            if sum(len(each) > 1 for each in changes.values()) > 1 and len(changes[path]) > 1:
+                wrong = [("", "a second open value; declare a remedy for each")]
+            problems += [
+                document.problem((*place, path, *filter(None, [key])), f"remedies.{name}: {text}")
+                for key, text in wrong
+            ]
         found += _remedies(name, changes)
-    names = [remedy.name for remedy in found]
-    for remedy in found:
-        if remedy.declared and names.count(remedy.name) > 1:
-            wrong = f"two remedies are called {remedy.name}; rename one"
-            problems.append(document.problem(("remedies", remedy.declared), f"remedies: {wrong}"))
+    if len(found) > _MOST_REMEDIES and not problems:
+        many = f"remedies: {len(found):,} changes, with each of several values; at most 200 fit"
+        problems.append(document.problem(("remedies",), many))
     if problems:
         raise ConfigError(problems)
     return found
 
 
-def _declared_values(path: str, value: Any, config: ExternalConfig) -> list[Any]:
-    """The values that a declared one stands for. Raises ``ValueError`` where it cannot be used."""
-    known = dict(dotted_values(config.mapping()))
+def _read_values(
+    path: str, value: Any, known: Mapping[str, Any]
+) -> tuple[list[Any], list[tuple[str, str]]]:
+    """The values that a declared one stands for, and errors as pairs of a key in it and a message.
+
+    ``known``: the config's values by dotted path.
+    """
     if path not in known:
-        raise ValueError(f"the config has no setting {path!r}{path_hint(path, known, known)}")
+        return [], [("", f"the config has no setting {path!r}{path_hint(path, known, known)}")]
     if path.partition(".")[0] in _FIXED:
-        raise ValueError(f"{path} makes another run of it, not a remedy")
-    values = [value]
-    if isinstance(value, Mapping) and not is_distribution(value):
-        other = explain_foreign(value)
-        raise ValueError(other or f"a value belongs here, not {value_text(value)}")
+        return [], [("", f"{path} makes another run of it, not a remedy")]
+    own, values = known[path], [value]
     if is_distribution(value):
-        kind = type(known[path])
-        if any(isinstance(value.get(end), float) for end in ("low", "high", "step")):
-            kind = float
-        read = read_distribution(value, kind)
+        read = _read_open(path, value, own)
         if isinstance(read, list):
-            raise ValueError("; ".join(message for _, message in read))
-        if isinstance(read, Same) or read.times is not None:
-            raise ValueError("a multiple of the config's value is written 0.25x")
-        values = _values(read)
-    return [_multiple(path, known[path], item) for item in values]
+            return [], read
+        values = _few(read)
+    elif isinstance(value, Mapping):
+        other = explain_foreign(value) or f"a value belongs here, not {value_text(value)}"
+        return [], [("", other)]
+    found = []
+    for item in values:
+        factor = _FACTOR.fullmatch(item) if isinstance(item, str) else None
+        if factor and is_number(own):
+            item = _multiple(own, float(factor[1]))
+        elif factor:
+            return [], [("", f"{path} is {value_text(own)}, which has no multiple {item}")]
+        elif isinstance(item, str) and is_number(own):
+            what = f"{item!r} is no number and no multiple such as 0.25x"
+            return [], [("", f"{path} is {value_text(own)}; {what}")]
+        found.append(item)
+    return found, []
 
 
-def _values(open_value: Distribution) -> list[Any]:
+def _read_open(
+    path: str, value: Mapping[str, Any], own: Any
+) -> Distribution | list[tuple[str, str]]:
+    """A range or choices, or errors as pairs of a key and a message.
+
+    ``own``: the value that the config has at ``path``.
+    """
+    choices, ends = value.get("choices"), (value.get("low"), value.get("high"))
+    multiples = [end for end in ends if isinstance(end, str) and _FACTOR.fullmatch(end)]
+    if multiples or "times" in value or "same" in value:
+        return [("", "multiples of the config's value are written {choices: [0.5x, 0.25x]}")]
+    if isinstance(choices, list) and any(isinstance(item, dict | list) for item in choices):
+        return [("choices", "a choice is a single value; declare a remedy for each")]
+    if choices is None and not (own is None or is_number(own)):
+        return [("", f"{path} is {value_text(own)}; a range needs a number, so use choices")]
+    read = read_distribution(value, float if isinstance(own, float) else apparent_kind(value))
+    assert not isinstance(read, Same)
+    return read
+
+
+def _few(open_value: Distribution) -> list[Any]:
     """All choices, or both ends of a range and the middle on its own scale."""
     if isinstance(open_value, Choices):
         return list(open_value.values)
-    low, high = open_value.low, open_value.last
-    middle = math.sqrt(low * high) if open_value.log else (low + high) / 2
-    if open_value.step is not None:
-        middle = low + round((middle - low) / open_value.step) * open_value.step
-    middle = round(middle) if open_value.is_whole else float(f"{middle:.4g}")
+    low, high, step = open_value.low, open_value.last, open_value.step
+    middle = math.sqrt(low) * math.sqrt(high) if open_value.log else low + (high - low) / 2
+    if step is not None:
+        middle = float(f"{low + round((middle - low) / step) * step:.12g}")
+    elif low < (short := float(f"{middle:.4g}")) < high:
+        middle = short
+    middle = min(max(round(middle) if open_value.is_whole else middle, low), high)
     return list(dict.fromkeys((low, middle, high)))
 
 
-def _multiple(path: str, own: Any, value: Any) -> Any:
-    """A value, or that multiple of the config's: a whole number stays one, at least 1 in size."""
-    factor = _FACTOR.fullmatch(value) if isinstance(value, str) else None
-    if factor is None:
-        return value
-    if not is_number(own):
-        raise ValueError(f"{path} is {own!r}, which has no multiple {value}")
-    product = own * float(factor[1])
+def _multiple(own: float, factor: float) -> float:
+    """A whole number stays one, and at least 1 in size."""
     if isinstance(own, int):
-        return round(product) or (1 if own > 0 else own)
-    return float(f"{product:.4g}")
+        return round(own * factor) or (1 if own > 0 else own)
+    return float(f"{own * factor:.4g}")
 
 
 def _remedies(name: str, changes: Mapping[str, Sequence[Any]]) -> list[Remedy]:
@@ -140,13 +171,12 @@ def _remedies(name: str, changes: Mapping[str, Sequence[Any]]) -> list[Remedy]:
     own, count = REMEDIES.get(name), max(map(len, changes.values()), default=1)
     return [
         Remedy(
-            name=f"{name}_{number + 1}" if count > 1 else name,
+            name=f"{name}:{number + 1}" if count > 1 else name,
             advice=name.replace("_", " ") if own is None else own.advice,
             why="The space declares it." if own is None else own.why,
             source="remedies of the space" if own is None else own.source,
             answers=frozenset() if own is None else own.answers,
             changes=partial(_chosen, changes, number),
-            declared=name if count > 1 else "",
         )
         for number in range(count)
     ]

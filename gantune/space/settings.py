@@ -21,8 +21,9 @@ from gantune.config.extractor import (
 )
 from gantune.config.sections import ConfigModel
 from gantune.errors import ScoreError
+from gantune.io.formatting import count
 from gantune.io.validation import did_you_mean, validation_error, validation_errors
-from gantune.space.distributions import is_number
+from gantune.space.distributions import is_number, plain
 
 TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 """Where runs can be shown besides the report."""
@@ -98,15 +99,15 @@ def _factors(value: Any) -> Any:
     """One number for all rungs, or a list with one for each."""
     if value is None:
         return None
-    items = value if isinstance(value, list) else [value]
+    items = value if isinstance(value, list | tuple) else [value]
     wrong = [item for item in items if not is_number(item) or not 2 <= item <= 1000]
     if wrong or not items:
         raise validation_error(
-            f"{(wrong or [value])[0]!r} is not a factor from 2 to 1000; write 4, or one "
-            "for each rung: [4, 6]"
+            f"{plain((wrong or [value])[0])} is not a factor from 2 to 1000; write 4, so that the "
+            "best quarter goes on, or one for each rung: [4, 6]"
         )
     factors = tuple(map(float, items))
-    return factors if isinstance(value, list) else factors[0]
+    return factors[0] if items == [value] else factors
 
 
 def percent_text(share: float) -> str:
@@ -276,16 +277,16 @@ class Pruning(ConfigModel):
     """For ``median``: number of trials that must finish before the rule applies."""
 
     @model_validator(mode="after")
-    def _has_ladders(self) -> Pruning:
+    def _rungs_fit(self) -> Pruning:
         if self.rule == "hyperband" and self.rungs is not None and len(self.rungs) < 2:
             given = percent_text(self.rungs[0]) if self.rungs else "none"
             what = f"hyperband begins trials at two rungs or more, not {given}; write rule: halving"
             raise validation_errors((what, "rungs"))
         if isinstance(self.factor, tuple) and len(self.factor) != len(self.rungs or ()):
-            given = "none" if self.rungs is None else str(len(self.rungs))
+            given = "no rungs" if self.rungs is None else count(len(self.rungs), "rung")
             what = (
-                f"a list has one factor for each of pruning.rungs; {len(self.factor)} are given, "
-                f"and {given} of these"
+                f"{count(len(self.factor), 'factor')} for {given}; write pruning.rungs too, such as "
+                "[5%, 25%], and a factor for each, or one factor for all"
             )
             raise validation_errors((what, "factor"))
         return self
@@ -304,16 +305,16 @@ class Pruning(ConfigModel):
 
     @property
     def factors(self) -> tuple[float, ...]:
-        """``factor`` at each of ``shares``, or the default of the rule; 1 for rules without."""
+        """``factor`` at each of ``shares``, or the rule's default; none for rules without."""
+        if self.rule not in _FACTORS:
+            return ()
         if isinstance(self.factor, tuple):
             return self.factor
-        rungs = len(self.shares)
+        rungs, default = len(self.shares), _FACTORS[self.rule]
         if self.factor is not None:
             return (self.factor,) * rungs
-        default = _FACTORS.get(self.rule, 1.0)
-        if self.rule == "halving" and rungs > 1:
-            return (_FIRST_FACTOR, *(default,) * (rungs - 1))
-        return (default,) * rungs
+        is_graded = self.rule == "halving" and rungs > 1
+        return (_FIRST_FACTOR if is_graded else default, *(default,) * (rungs - 1))[:rungs]
 
 
 class Finalists(ConfigModel):

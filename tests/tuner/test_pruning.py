@@ -274,8 +274,8 @@ def test_hyperband_begins_at_several_rungs(tmp_path: Path) -> None:
     [
         ("halving", Halving, (0.05, 0.25), (4, 6)),
         ("hyperband", Halving, (0.05, 0.15, 0.45), (3, 3, 3)),
-        ("median", MedianRule, (0.25, 0.5, 0.75), (1, 1, 1)),
-        ("none", NoPruning, (0.25, 0.5, 0.75), (1, 1, 1)),
+        ("median", MedianRule, (0.25, 0.5, 0.75), ()),
+        ("none", NoPruning, (0.25, 0.5, 0.75), ()),
     ],
 )
 def test_each_rule_has_its_rungs_and_its_factors(
@@ -284,10 +284,11 @@ def test_each_rule_has_its_rungs_and_its_factors(
     pruning = Pruning.model_validate({"rule": rule})
     assert pruning.shares == shares
     assert pruning.factors == factors
-    assert Pruning.model_validate({"rule": rule, "factor": 4}).factors == (4,) * len(shares)
+    assert Pruning.model_validate({"rule": rule, "factor": 4}).factors == (4,) * len(factors)
     assert isinstance(make_rule(pruning), kind)
     given = Pruning.model_validate({"rule": rule, "rungs": [0.5, 0.7], "factor": [2, 3]})
-    assert (given.shares, given.factors) == ((0.5, 0.7), (2, 3))
+    assert (given.shares, given.factors) == ((0.5, 0.7), (2, 3) if factors else ())
+    assert Pruning.model_validate(given.model_dump() | {"rungs": [0.5, 0.7]}) == given
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,9 @@ REMEDIES: dict[str, Remedy] = {
 def kind_of(remedy: Remedy) -> str:
     """The kind of a remedy. One that a user has declared is of the kind of gantune's remedy of that
     name, or else a kind of its own."""
-    name = remedy.declared or remedy.name
+    name = remedy.name.partition(":")[0]
     kinds = (kind for kind, remedies in KINDS.items() if REMEDIES.get(name) in remedies)
-    return next(kinds, name)
+    return next(kinds, f"declared {name}")
 
 
 def remedies_for(rule: str, config: TrialConfig | None = None) -> list[Remedy]:

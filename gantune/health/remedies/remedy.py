@@ -36,7 +36,8 @@ class Remedy:
     """One change that people try when a GAN fails."""
 
     name: str
-    """Short and unique, such as ``lower_d_lr``."""
+    """Short and unique, such as ``lower_d_lr``; ``lower_d_lr:2`` for the second of several values
+    that a space declares."""
     advice: str
     """What to do, for any trainer: a phrase in the imperative, without a full stop."""
     why: str
@@ -48,8 +49,6 @@ class Remedy:
     changes: Callable[[Any], Changes]
     """The new values for a config of the trainer that it is for: gantune's, or the user's own that
     declares it. None where the remedy does not apply."""
-    declared: str = ""
-    """The name in the space of a remedy that stands for several values, of which this is one."""
 
     def applied(self, config: Config) -> Config | None:
         """The config with this change; ``None`` where the change does not apply, changes nothing

@@ -74,8 +74,9 @@ def _answer(result: Stabilized) -> list[Text]:
     for change in best.changes:
         lines.append(Text(f"- {change.path}: {value_text(change.before)}", "red"))
         lines.append(Text(f"+ {change.path}: {value_text(change.after)}", "green"))
-    names = [name for name in best.name.split("+") if name in REMEDIES]
-    lines += [Text(f"{REMEDIES[name].why} ({REMEDIES[name].source})", "dim") for name in names]
+    names = [name.partition(":")[0] for name in best.name.split("+")]
+    known = [REMEDIES[name] for name in names if name in REMEDIES]
+    lines += [Text(f"{remedy.why} ({remedy.source})", "dim") for remedy in known]
     lines.append(Text())
     lines.append(Text(f"train it   gantune train {result.file}"))
     return lines

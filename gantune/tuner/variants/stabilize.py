@@ -269,8 +269,8 @@ def _check_remedies(folder: RunFolder, variants: Iterable[str]) -> None:
     begun = load_space(folder.space).parameters()[DECISION] if folder.space.exists() else None
     if isinstance(begun, Choices) and set(begun.values) != set(variants):
         raise RunError(
-            f"{folder.path}: was begun with other remedies: give the same --keep, or choose "
-            "another folder with --out"
+            f"{folder.path}: was begun with other remedies: give the same --keep and the same "
+            "remedies in the space, or choose another folder with --out"
         )
 
 
