@@ -285,8 +285,8 @@ class Pruning(ConfigModel):
         if isinstance(self.factor, tuple) and len(self.factor) != len(self.rungs or ()):
             given = "no rungs" if self.rungs is None else count(len(self.rungs), "rung")
             what = (
-                f"{count(len(self.factor), 'factor')} for {given}; write pruning.rungs too, such as "
-                "[5%, 25%], and a factor for each, or one factor for all"
+                f"{count(len(self.factor), 'factor')} for {given}; write pruning.rungs too, such "
+                "as [5%, 25%], and a factor for each, or one factor for all"
             )
             raise validation_errors((what, "factor"))
         return self

@@ -50,7 +50,7 @@ WRONG = [
     (
         "pruning: {rungs: [50%], factor: [4, 6]}",
         "7:25",
-        "2 factors for 1 of them; write pruning.rungs too",
+        "2 factors for 1 rung; write pruning.rungs too",
     ),
     (
         "budget: {patience: 30 trials}",
