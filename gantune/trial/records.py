@@ -33,6 +33,13 @@ class Assignment:
     has_peers: bool = False
     """Whether the driver compares it with others: then it decides where a rule about pace speaks.
     """
+    decided: tuple[str, ...] = ()
+    """The alternatives that were taken of the space's decisions, in their order."""
+
+    @property
+    def title(self) -> str:
+        """Its name in messages: ``trials/0007 (wgan, clip)``."""
+        return f"{self.name} ({', '.join(self.decided)})" if self.decided else self.name
 
     @property
     def kind(self) -> Kind:

@@ -5,8 +5,9 @@ for any of these, ``flush_results``. It never waits and starts nothing itself.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState
@@ -394,21 +395,24 @@ class Driver:
     def _trial_assignment(self, trial: Trial) -> Assignment:
         config = self._context.resolve(self.space.sample_config(trial))
         trial.set_user_attr("budget_kimg", config.kimg)
-        return self._assignment(f"trials/{trial.number:04d}", config)
+        return self._assignment(f"trials/{trial.number:04d}", config, trial.params)
 
     def _assignment_of(self, record: TrialRecord) -> Assignment:
         """A trial with all its parameters, as it was handed out before."""
-        return self._assignment(record.name, self._config_of(record))
+        return self._assignment(record.name, self._config_of(record), record.params)
 
     def _finalist_assignment(self, number: int, run: PlannedFinal) -> Assignment:
         """The config of a finalist's trial, with another seed and budget."""
-        config = self._config_of(self.trials()[run.origin]).replaced(seed=run.seed, kimg=run.kimg)
-        return self._assignment(f"finalists/{number:04d}", config)
+        origin = self.trials()[run.origin]
+        config = self._config_of(origin).replaced(seed=run.seed, kimg=run.kimg)
+        return self._assignment(f"finalists/{number:04d}", config, origin.params)
 
-    def _assignment(self, name: str, config: AnyConfig) -> Assignment:
+    def _assignment(self, name: str, config: AnyConfig, params: Mapping[str, Any]) -> Assignment:
         rungs = (*self.space.pruning.shares, 1.0)
         has_peers = self.space.compares_settings and not self._context.judges_alone
-        return Assignment(name, config, rungs, self.space.stability, has_peers)
+        decided = (params.get(decision.name) for decision in self.space.tree.decisions)
+        taken = tuple(str(one) for one in decided if one is not None)
+        return Assignment(name, config, rungs, self.space.stability, has_peers, taken)
 
     def _study(self, assignment: Assignment) -> Study:
         return self._trials if assignment.kind == "trial" else self._finals

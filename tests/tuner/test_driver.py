@@ -8,6 +8,7 @@ import pytest
 
 from gantune.config import TrialConfig, load_config
 from gantune.errors import TrainingError
+from gantune.space import load_space
 from gantune.trial.records import Assignment, Ending, Outcome, Wait
 from gantune.tuner.state import Timing
 from tests.tuner.factory import by_lr, make_driver, play, score, toy_space, train
@@ -38,6 +39,23 @@ def test_the_start_recipe_comes_first_and_is_among_the_finalists(tmp_path: Path)
     assert state.trials[0].is_start
     assert state.trials[0].params["generator.lr"] == 2e-4
     assert [ranked.origin for ranked in state.ranking if ranked.is_start] == [0]
+
+
+def test_a_run_is_titled_by_what_the_decisions_of_its_space_took(tmp_path: Path) -> None:
+    space = load_space("dcgan", ["budget.trials=2", "finalists={top: 1, seeds: 1}"])
+    driver, titles = make_driver(tmp_path, space), {}
+    while isinstance(work := driver.next_assignment(), Assignment):
+        titles[work.name] = work.title
+        train(driver, work, by_lr)
+    assert titles["trials/0000"] == "trials/0000 (vanilla, batch_norm)"
+    finals = [titles[record.name] for record in driver.finalists()]
+    assert any(title.endswith(" (vanilla, batch_norm)") for title in finals)
+
+
+def test_a_run_of_a_space_without_decisions_is_titled_by_its_number(tmp_path: Path) -> None:
+    work = make_driver(tmp_path, toy_space(tmp_path)).next_assignment()
+    assert isinstance(work, Assignment)
+    assert work.title == "trials/0000"
 
 
 def test_the_median_rule_stops_the_worse_half(tmp_path: Path) -> None:

@@ -159,10 +159,11 @@ class LocalEngine:
             self._finish(worker, base.crashed_outcome(folder, error))
 
     def _finish(self, worker: Worker, outcome: Outcome) -> None:
-        name, worker.assignment = worker.trial, None
-        del self._tries[name]  # a paused trial may come again
-        stored = self._driver.finish(name, outcome)
-        self._observer.message(describe_outcome(name, stored))
+        assignment, worker.assignment = worker.assignment, None
+        assert assignment is not None
+        del self._tries[assignment.name]  # a paused trial may come again
+        stored = self._driver.finish(assignment.name, outcome)
+        self._observer.message(describe_outcome(assignment.title, stored))
 
 
 class Worker(Process):

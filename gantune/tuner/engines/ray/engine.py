@@ -42,6 +42,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 @dataclass
 class _RunningTrial:
     name: str
+    title: str
     worker: Any = None
     """A Ray actor."""
     checkpoint: tune.Checkpoint | None = None
@@ -138,7 +139,7 @@ class RayEngine:
         if not isinstance(work, Assignment):
             return None
         self._driver.write_configs()  # the worker exports the folder: it must be complete
-        self._running[trial] = _RunningTrial(work.name)
+        self._running[trial] = _RunningTrial(work.name, work.title)
         folder, start = self._driver.folder.trial(work.name), None
         if is_resumable(folder):  # an earlier command has started it
             start = self._storage.upload(folder.path, f"start/{_folder_name(work.name)}")
@@ -208,7 +209,7 @@ class RayEngine:
         if has_crashed or outcome is None:
             outcome = base.crashed_outcome(self._driver.folder.trial(name), running.error)
         stored = self._driver.finish(name, outcome)
-        self._observer.message(describe_outcome(name, stored))
+        self._observer.message(describe_outcome(running.title, stored))
         with suppress(OSError):
             self._storage.drop_trial(_folder_name(name))
 
