@@ -84,7 +84,7 @@ def declared_remedies(
             ]
         found += _remedies(name, changes)
     if len(found) > _MOST_REMEDIES and not problems:
-        many = f"remedies: {len(found):,} changes, with each of several values; at most 200 fit"
+        many = f"remedies: {len(found):,} changes, one for each value; at most {_MOST_REMEDIES} fit"
         problems.append(document.problem(("remedies",), many))
     if problems:
         raise ConfigError(problems)
