@@ -1,6 +1,6 @@
 """The driver's cost per trial in a study that is already large, for each kind of storage.
 
-A study of N trials is written with values sampled from the space: one in 24 is scored in full,
+A study of N trials is written with values sampled from the space: one in 36 is scored in full,
 the rest are paused at a rung of halving. Then a driver is opened on it, and some more trials with
 canned scores go through ``next_assignment``, ``report`` (at each rung) and ``finish``. Nothing is
 trained.
@@ -47,6 +47,7 @@ from gantune.tuner.state import read_run
 from gantune.tuner.storage import choose_storage, open_storage
 from gantune.tuner.study import severity
 
+_FACTOR = 6.0  # of halving
 _PLAYED = 20  # trials from which the medians are taken
 _PROTOCOL = Protocol.external("canned", "canned")
 
@@ -57,7 +58,7 @@ def _score(value: float) -> Score:
 
 def fill(space: SearchSpace, storage: optuna.storages.BaseStorage, count: int) -> None:
     """Writes ``count`` trials at once, as halving leaves them when nothing is to be promoted: the
-    best at a rung have gone on to the next one, the others are paused there."""
+    best sixth at a rung has gone on to the next one, the others are paused there."""
     rng = np.random.default_rng(0)
     study = optuna.create_study(storage=storage, study_name=space.study, direction="minimize")
     study.set_user_attr("space", space.hash)
@@ -69,10 +70,7 @@ def fill(space: SearchSpace, storage: optuna.storages.BaseStorage, count: int) -
         sampled = scratch.ask()
         kimg = space.sample_config(sampled).kimg
         value, reached, among = float(values[number]), 1, count
-        for factor in space.pruning.factors:
-            among = int(among / factor)
-            if ranks[number] >= among:
-                break
+        while reached < len(percents) and ranks[number] < (among := int(among / _FACTOR)):
             reached += 1
         steps, is_scored = percents[:reached], reached == len(percents)
         score, trained = _score(value) if is_scored else None, kimg * steps[-1] / 100
@@ -171,7 +169,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         for count in arguments.trials:
             named = [f"budget.trials={count + _PLAYED}", f"study=cost{count}", "finalists.top=0"]
-            named.append("pruning={rule: halving}")
+            named.append(f"pruning={{rule: halving, factor: {_FACTOR:g}}}")
             space = load_space(arguments.space, named)
             rows.append(measure(space, Path(home), count, arguments.storage))
             print(json.dumps(rows[-1]), flush=True)

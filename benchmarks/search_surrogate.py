@@ -51,8 +51,8 @@ COMPARED: dict[str, Strategy] = {
     name: STRATEGIES[name]
     for name in (PLAIN, "gantune: TPE, median", DEFAULT, "the same, random settings")
 } | {
-    "the same, factor 6": STRATEGIES["the same, factor 6"],
-    "the same, factor 3": gantune_search(_TPE, "pruning={rule: halving, factor: 3}"),
+    "the same, without ties": STRATEGIES["the same, without ties"],
+    "the same, factor 4": gantune_search(_TPE, "pruning={rule: halving, factor: 4}"),
     "the same, hyperband": STRATEGIES["the same, hyperband"],
 }
 """The strategies that are measured here; "the same" is gantune's default but for what follows."""

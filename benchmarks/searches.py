@@ -28,7 +28,7 @@ from gantune.space import SearchSpace
 from gantune.space.settings import Pruning, Sampler
 from gantune.trial.records import Assignment, Outcome, RungReport, TrialRecord
 from gantune.tuner.driver import Driver, SearchContext
-from gantune.tuner.pruning import Halving, best_at, is_paused_at, ties
+from gantune.tuner.pruning import Halving, ties_at
 
 __all__ = [
     "DEFAULT",
@@ -117,31 +117,19 @@ class _ByRank(Halving):
         return []
 
 
-class _AllTies(Halving):
-    """Halving in which trials that tie go on from every rung, however many."""
+class _BySamplingError(Halving):
+    """Halving in which those go on from the last rung, at most as many again, that are worse than
+    the last one by less than the standard error of the difference."""
 
     def _tied(self, ranked: Sequence[TrialRecord], count: int, percent: int) -> list[TrialRecord]:
-        return ties(ranked, count, percent)
-
-
-class _LateTies(_ByRank):
-    """Halving which, once nothing else is due, also trains those to their ends that tie at the last
-    rung with the last trial that the finals need; at most as many again."""
-
-    def needed(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
-        found = super().needed(records, least)
-        if found is not None or any(record.outcome is None for record in records):
-            return found
-        last = self._percents[-1]
-        ranked = best_at([record for record in records if last in record.rungs], last)
-        if len(ranked) <= least or sum(100 in r.rungs for r in records) >= 2 * least:
-            return None
-        chosen = [*ranked[:least], *ties(ranked, least, last)]
-        return next((record for record in chosen if is_paused_at(record, last)), None)
+        if percent != self._percents[-1]:
+            return []
+        last = ranked[count - 1]
+        return [one for one in ranked[count:] if ties_at(last, one, percent)][:count]
 
 
 def _rule(kind: type[Halving]) -> Callable[[Pruning], Halving]:
-    return lambda pruning: kind([round(100 * s) for s in pruning.shares], pruning.factors)
+    return lambda pruning: kind([round(100 * s) for s in pruning.shares], pruning.reduction_factor)
 
 
 # ---- Until one of the best -----------------------------------------------------------------------
@@ -265,7 +253,6 @@ STRATEGIES: dict[str, Strategy] = {
     ),
     "gantune: TPE, median": gantune_search(_TPE, "pruning.rule=median"),
     DEFAULT: gantune_search(*_DEFAULT),
-    "the same, factor 6": gantune_search(_TPE, "pruning={rule: halving, factor: 6}"),
     "the same, factor 4 at 5, 15, 45%": _at_rungs(4, (5, 15, 45)),
     "the same, hyperband": gantune_search(_TPE, "pruning={rule: hyperband}"),
     "the same, random settings": gantune_search(_RANDOM, "pruning={rule: halving}"),
@@ -277,7 +264,7 @@ STRATEGIES: dict[str, Strategy] = {
     ),
     "the same, Gaussian process": _with_sampler(lambda seed: GPSampler(seed=seed)),
     "the same, without ties": _with_rule(_ByRank),
-    "the same, ties at all rungs": _with_rule(_AllTies),
+    "the same, ties by the sampling error": _with_rule(_BySamplingError),
     "the same from an earlier search": gantune_search(*_DEFAULT, prior=0.5),
     "the same from an earlier search whose scores are chance": gantune_search(*_DEFAULT, prior=1e6),
 }
@@ -300,13 +287,11 @@ WINNERS: dict[str, Whole] = {
     "random, all to their ends": Whole((_RANDOM, "pruning.rule=none")),
     "gantune: TPE, median": Whole((_TPE, "pruning.rule=median")),
     DEFAULT: Whole(),
-    "the same, factor 6": Whole((_TPE, "pruning={rule: halving, factor: 6}")),
     "the same, 1 finalist": Whole(finalists=1),
     "the same, 3 finalists": Whole(finalists=3),
     "the same, 4 finalists": Whole(finalists=4),
     "the same, without ties": Whole(rule=_ByRank),
-    "the same, ties at all rungs": Whole(rule=_AllTies),
-    "the same, ties once nothing else is due": Whole(rule=_LateTies),
+    "the same, ties by the sampling error": Whole(rule=_BySamplingError),
 }
 """Whole searches by name. "The same" is gantune's default but for what follows."""
 _SHIPPED, _FIRST = 60, 304

@@ -337,11 +337,9 @@ def _better_rungs(search: _Search) -> Iterator[Suggestion]:
         override = f"objective.rung_samples={most}"
         place: KeyPath = ("objective", "rung_samples")
         yield Suggestion(f"score rungs with {most:,} samples", why, override, place)
-    elif pruning.pauses and max(pruning.factors) > _FACTOR:
-        what, factors = "promote at least the best third at each rung", f"{_FACTOR:g}"
-        if isinstance(pruning.factor, tuple):
-            factors = f"[{', '.join(f'{min(one, _FACTOR):g}' for one in pruning.factor)}]"
-        yield Suggestion(what, why, f"pruning.factor={factors}", ("pruning", "factor"))
+    elif pruning.pauses and pruning.reduction_factor > _FACTOR:
+        what, override = "promote the best third at each rung", f"pruning.factor={_FACTOR:g}"
+        yield Suggestion(what, why, override, ("pruning", "factor"))
 
 
 def _fix_idle(search: _Search) -> Iterator[Suggestion]:

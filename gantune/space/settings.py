@@ -21,9 +21,7 @@ from gantune.config.extractor import (
 )
 from gantune.config.sections import ConfigModel
 from gantune.errors import ScoreError
-from gantune.io.formatting import count
 from gantune.io.validation import did_you_mean, validation_error, validation_errors
-from gantune.space.distributions import is_number, plain
 
 TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 """Where runs can be shown besides the report."""
@@ -95,21 +93,6 @@ def _share(item: Any) -> float:
     return float(number)
 
 
-def _factors(value: Any) -> Any:
-    """One number for all rungs, or a list with one for each."""
-    if value is None:
-        return None
-    items = value if isinstance(value, list | tuple) else [value]
-    wrong = [item for item in items if not is_number(item) or not 2 <= item <= 1000]
-    if wrong or not items:
-        raise validation_error(
-            f"{plain((wrong or [value])[0])} is not a factor from 2 to 1000; write 4, so that the "
-            "best quarter goes on, or one for each rung: [4, 6]"
-        )
-    factors = tuple(map(float, items))
-    return factors[0] if items == [value] else factors
-
-
 def percent_text(share: float) -> str:
     """A share of the budget as it is written in a space: ``2.5%``."""
     return f"{100 * share:.6g}%"
@@ -168,7 +151,6 @@ def _trainer(value: str) -> str:
 
 
 _RUNGS = {"halving": (0.05, 0.25), "hyperband": (0.05, 0.15, 0.45)}
-_FIRST_FACTOR = 4.0  # of halving, at the first of several rungs, which says the least
 _FACTORS = {"halving": 6.0, "hyperband": 3.0}
 
 
@@ -268,27 +250,19 @@ class Pruning(ConfigModel):
     """Shares of a trial's length, in (0, 1); in the file also ``25%``. ``null``: 5 and 25% for
     ``halving``, 5, 15 and 45% for ``hyperband``, without those that fall within one batch or tick
     in the shortest trial, else 25, 50 and 75%."""
-    factor: Annotated[float | tuple[float, ...] | None, BeforeValidator(_factors)] = None
+    factor: float | None = Field(default=None, ge=2, le=1000)
     """For ``halving`` and ``hyperband``: of n trials at a rung, n / factor go on, rounded down, and
-    from the last rung those too that tie with the last of these. From 2 to 1,000; a list has one
-    number for each of ``rungs``. ``null``: for ``halving`` 4 at the first of several rungs and 6 at
-    the others, for ``hyperband`` 3."""
+    also those that tie with the last of these, at most half of all. ``null``: 6 for ``halving``, 3
+    for ``hyperband``."""
     startup: int = Field(default=5, ge=0, le=1_000_000)
     """For ``median``: number of trials that must finish before the rule applies."""
 
     @model_validator(mode="after")
-    def _rungs_fit(self) -> Pruning:
+    def _has_ladders(self) -> Pruning:
         if self.rule == "hyperband" and self.rungs is not None and len(self.rungs) < 2:
             given = percent_text(self.rungs[0]) if self.rungs else "none"
             what = f"hyperband begins trials at two rungs or more, not {given}; write rule: halving"
             raise validation_errors((what, "rungs"))
-        if isinstance(self.factor, tuple) and len(self.factor) != len(self.rungs or ()):
-            given = "no rungs" if self.rungs is None else count(len(self.rungs), "rung")
-            what = (
-                f"{count(len(self.factor), 'factor')} for {given}; write pruning.rungs too, such "
-                "as [5%, 25%], and a factor for each, or one factor for all"
-            )
-            raise validation_errors((what, "factor"))
         return self
 
     @property
@@ -304,17 +278,9 @@ class Pruning(ConfigModel):
         return _RUNGS.get(self.rule, (0.25, 0.5, 0.75))
 
     @property
-    def factors(self) -> tuple[float, ...]:
-        """``factor`` at each of ``shares``, or the rule's default; none for rules without."""
-        if self.rule not in _FACTORS:
-            return ()
-        if isinstance(self.factor, tuple):
-            return self.factor
-        rungs, default = len(self.shares), _FACTORS[self.rule]
-        if self.factor is not None:
-            return (self.factor,) * rungs
-        is_graded = self.rule == "halving" and rungs > 1
-        return (_FIRST_FACTOR if is_graded else default, *(default,) * (rungs - 1))[:rungs]
+    def reduction_factor(self) -> float:
+        """``factor``, or the default of the rule; 1 for rules that have none."""
+        return _FACTORS.get(self.rule, 1.0) if self.factor is None else self.factor
 
 
 class Finalists(ConfigModel):

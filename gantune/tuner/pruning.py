@@ -20,6 +20,10 @@ from gantune.space.settings import Pruning
 from gantune.trial.records import Standing, TrialRecord
 from gantune.tuner.study import Study
 
+SEED_NOISE = 0.15
+"""Standard deviation of the ratio of two seeds' scores: sqrt(2) times the 11% of one seed that was
+measured on the digits (``docs/search.md``)."""
+
 
 class PruningRule(Protocol):
     """Decides at rungs. ``number`` is a trial's; ``percent`` is a rung in percent of the budget."""
@@ -57,6 +61,9 @@ class PruningRule(Protocol):
         """What so many trials will have trained in all, in budgets of one trial; ``None`` where
         only the trials themselves show it."""
 
+    def most_share(self, trials: int, least: int) -> float:
+        """The most that they train, in budgets of one trial."""
+
 
 class NoPruning:
     """Every trial is trained to its end, unless health stops it."""
@@ -86,6 +93,9 @@ class NoPruning:
     def expected_share(self, trials: int, least: int) -> float | None:
         return None
 
+    def most_share(self, trials: int, least: int) -> float:
+        return trials
+
 
 class MedianRule(NoPruning):
     """Stops a trial whose best score so far is worse than the median of the others at this rung."""
@@ -107,25 +117,21 @@ class MedianRule(NoPruning):
 
 
 class Halving:
-    """Of the n trials that have reached a rung, the best floor(n / factor of the rung) go on.
+    """Of the n trials that have reached a rung, the best floor(n / factor) go on.
 
-    From the last rung those also go on, at most as many again, whose scores are worse than the last
-    of them by less than the standard error of the difference. Finals choose among all these, where
-    chance would have chosen before.
+    Those also go on that tie with the last of these, until half of all do. So a rung whose scores
+    are far apart chooses few, and one whose scores say little chooses many, where chance would have
+    chosen before.
 
-    ``percents``: the rungs below 100, rising; ``factors``: one for each. With several ``ladders``,
-    hyperband's, ladder k begins at rung k, and a trial is compared with those of its own ladder.
-    Ladders take turns: ladder k gets a number of trials that costs about as much as those of
-    ladder 0.
+    ``percents``: the rungs below 100, rising. With several ``ladders``, hyperband's, ladder k
+    begins at rung k, and a trial is compared with those of its own ladder. Ladders take turns:
+    ladder k gets a number of trials that costs about as much as those of ladder 0.
     """
 
     pauses = True
 
-    def __init__(
-        self, percents: Sequence[int], factors: Sequence[float], *, ladders: int = 1
-    ) -> None:
-        self._percents = tuple(percents)
-        self._factors = dict(zip(percents, factors, strict=True))
+    def __init__(self, percents: Sequence[int], factor: float, *, ladders: int = 1) -> None:
+        self._percents, self._factor = tuple(percents), factor
         firsts = self._percents[:ladders] or (100,)
         shares = [max(1, round(firsts[-1] / first)) for first in firsts]
         self._turns = [ladder for ladder, share in enumerate(shares) for _ in range(share)]
@@ -185,26 +191,32 @@ class Halving:
         return next((rung for rung in self._rungs_of(number) if rung > percent), 100)
 
     def expected_share(self, trials: int, least: int) -> float | None:
+        # Between a factor of 2, where all tie, and that of the rule, where none do.
+        return self._share(trials, least, math.sqrt(2 * self._factor))
+
+    def most_share(self, trials: int, least: int) -> float:
+        return self._share(trials, least, 2)
+
+    def _share(self, trials: int, least: int, factor: float) -> float:
         begun = Counter(self._ladder(number) for number in range(trials))
         whole = 0.0
         for ladder, count in begun.items():
             for before, after in pairwise((0, *self._percents[ladder:], 100)):
-                if before:
-                    count = min(count, max(int(count / self._factors[before]), least))
                 whole += count * (after - before) / 100
+                count = min(count, max(int(count / factor), least))
         return whole
 
     def _chosen(
         self, peers: Sequence[TrialRecord], percent: int, least: int = 0
     ) -> list[TrialRecord]:
         """Those that go on of the trials that have reached a rung, best first."""
-        ranked, share = best_at(peers, percent), len(peers) / self._factors[percent]
-        count = max(int(share), least)
+        ranked, count = best_at(peers, percent), max(int(len(peers) / self._factor), least)
         return [*ranked[:count], *(self._tied(ranked, count, percent) if count else ())]
 
     def _tied(self, ranked: Sequence[TrialRecord], count: int, percent: int) -> list[TrialRecord]:
-        """Those that go on although ``count`` others are better: none but from the last rung."""
-        return ties(ranked, count, percent)[:count] if percent == self._percents[-1] else []
+        """Those that go on although ``count`` others are better."""
+        half = ranked[: len(ranked) // 2]
+        return [record for record in half[count:] if ties(ranked[count - 1], record, percent)]
 
     def _needs_more(self, records: Sequence[TrialRecord], percent: int, least: int) -> bool:
         """Whether too few trials are beyond a rung, and none that still runs can change who is
@@ -236,7 +248,7 @@ def make_rule(pruning: Pruning) -> PruningRule:
     if pruning.rule == "none" or not percents:
         return NoPruning()
     ladders = len(percents) if pruning.rule == "hyperband" else 1
-    return Halving(percents, pruning.factors, ladders=ladders)
+    return Halving(percents, pruning.reduction_factor, ladders=ladders)
 
 
 def best_at(records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:
@@ -244,9 +256,11 @@ def best_at(records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:
     return sorted(records, key=lambda record: (record.rungs[percent], record.number))
 
 
-def ties(ranked: Sequence[TrialRecord], count: int, percent: int) -> list[TrialRecord]:
-    """The records after the first ``count`` that tie with the last of these."""
-    return [record for record in ranked[count:] if ties_at(ranked[count - 1], record, percent)]
+def ties(better: TrialRecord, worse: TrialRecord, percent: int) -> bool:
+    """Whether chance may have ordered two scores at a rung: they differ by less than the standard
+    error of the difference, or as little as those of two seeds of one setting do."""
+    value, other = better.rungs[percent], worse.rungs[percent]
+    return 0 < other <= (1 + SEED_NOISE) * value or ties_at(better, worse, percent)
 
 
 def ties_at(better: TrialRecord, worse: TrialRecord, percent: int) -> bool:

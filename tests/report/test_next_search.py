@@ -243,11 +243,6 @@ def test_rungs_that_mislead_get_more_samples_or_promote_more(tmp_path: Path) -> 
     for name, settings, override in (
         ("few", ("objective.rung_samples=100",), "objective.rung_samples=400"),
         ("all", ("objective.rung_samples=2000", "pruning.rule=halving"), "pruning.factor=3"),
-        (
-            "list",
-            ("objective.rung_samples=2000", "pruning={rungs: [25%, 50%], factor: [2, 6]}"),
-            "pruning.factor=[2, 3]",
-        ),
         ("none", ("objective.rung_samples=2000", "pruning.rule=none"), None),
     ):
         (tmp_path / name).mkdir()

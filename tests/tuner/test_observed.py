@@ -83,11 +83,11 @@ def test_tpe_sees_all_good_trials_and_a_part_of_the_rest(count: int, complete: f
 
 def test_a_sampler_sees_a_paused_trial_as_pruned_and_nobody_else_does(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path, *_RULE))
-    play(driver, by_lr, stop_after=3)
+    play(driver, by_lr, stop_after=4)
     study = driver._trials._study
     for use_cache in (True, False):
         seen = study._get_trials(deepcopy=False, use_cache=use_cache)
-        assert [trial.state for trial in seen].count(TrialState.PRUNED) == 3
+        assert [trial.state for trial in seen].count(TrialState.PRUNED) == 4
     stored = study.get_trials(deepcopy=False)
     assert all(trial.state == TrialState.RUNNING for trial in stored)
 
@@ -136,7 +136,7 @@ def test_a_decision_at_a_rung_compares_no_two_records(
         TrialRecord(f"trials/{n:04d}", n, {}, 10.0, rungs[n], outcome=paused) for n in range(1000)
     ]
     monkeypatch.setattr(TrialRecord, "__eq__", lambda *_: pytest.fail("compared"))
-    halving = Halving([5, 15, 45], [4] * 3, ladders=3 if rule == "hyperband" else 1)
+    halving = Halving([5, 15, 45], 4, ladders=3 if rule == "hyperband" else 1)
     due = next(iter(halving.due(records)))
     first = [r for r in records if halving._ladder(r.number) == 0]
     assert due.rungs[5] == min(record.rungs[5] for record in first)

@@ -126,7 +126,7 @@ def test_standing_tells_by_how_much() -> None:
 
 def test_the_bound_of_halving_is_the_last_score_that_goes_on() -> None:
     found = records([116.0, 256.0, 300.0, 90.0, 400.0, 500.0])
-    rule = Halving([25], [3.0])
+    rule = Halving([25], 3.0)
     assert rule.standing(found, 1, 25) == Standing(25, 256.0, 116.0)
     assert rule.standing(found, 5, 25) == Standing(25, 500.0, 116.0)
     assert rule.standing(found[:2], 1, 25) is None  # of two, nothing is chosen yet
@@ -138,7 +138,7 @@ def test_the_bound_of_halving_is_the_last_score_that_goes_on() -> None:
 
 def test_hyperband_compares_within_a_ladder_and_no_rule_has_no_bound() -> None:
     found = records([10.0, 256.0, 20.0, 116.0])
-    assert Halving([25, 50], [2.0, 2.0]).standing(found, 1, 25) == Standing(25, 256.0, 20.0)
+    assert Halving([25, 50], 2.0, ladders=1).standing(found, 1, 25) == Standing(25, 256.0, 20.0)
     assert NoPruning().standing(found, 1, 25) is None
 
 
