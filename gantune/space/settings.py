@@ -254,6 +254,10 @@ class Pruning(ConfigModel):
     """For ``halving`` and ``hyperband``: of n trials at a rung, n / factor go on, rounded down, and
     also those that tie with the last of these, at most half of all. ``null``: 6 for ``halving``, 3
     for ``hyperband``."""
+    noise: float = Field(default=0.15, ge=0, le=10)
+    """For ``halving`` and ``hyperband``: by what share scores of two seeds of one setting differ.
+    Scores that are apart by no more, or by less than the standard error of the difference, tie. The
+    default was measured on the digits: the square root of 2 times the 11% of one seed."""
     startup: int = Field(default=5, ge=0, le=1_000_000)
     """For ``median``: number of trials that must finish before the rule applies."""
 

@@ -20,10 +20,6 @@ from gantune.space.settings import Pruning
 from gantune.trial.records import Standing, TrialRecord
 from gantune.tuner.study import Study
 
-SEED_NOISE = 0.15
-"""Standard deviation of the ratio of two seeds' scores: sqrt(2) times the 11% of one seed that was
-measured on the digits (``docs/search.md``)."""
-
 
 class PruningRule(Protocol):
     """Decides at rungs. ``number`` is a trial's; ``percent`` is a rung in percent of the budget."""
@@ -119,9 +115,10 @@ class MedianRule(NoPruning):
 class Halving:
     """Of the n trials that have reached a rung, the best floor(n / factor) go on.
 
-    Those also go on that tie with the last of these, until half of all do. So a rung whose scores
-    are far apart chooses few, and one whose scores say little chooses many, where chance would have
-    chosen before.
+    Those also go on that tie with the last of these, until half of all do: scores that differ by at
+    most a share ``noise``, or by less than the standard error of the difference. So a rung whose
+    scores are far apart chooses few, and one whose scores say little chooses many, where chance
+    would have chosen before.
 
     ``percents``: the rungs below 100, rising. With several ``ladders``, hyperband's, ladder k
     begins at rung k, and a trial is compared with those of its own ladder. Ladders take turns:
@@ -130,8 +127,10 @@ class Halving:
 
     pauses = True
 
-    def __init__(self, percents: Sequence[int], factor: float, *, ladders: int = 1) -> None:
-        self._percents, self._factor = tuple(percents), factor
+    def __init__(
+        self, percents: Sequence[int], factor: float, *, ladders: int = 1, noise: float = 0.0
+    ) -> None:
+        self._percents, self._factor, self._noise = tuple(percents), factor, noise
         firsts = self._percents[:ladders] or (100,)
         shares = [max(1, round(firsts[-1] / first)) for first in firsts]
         self._turns = [ladder for ladder, share in enumerate(shares) for _ in range(share)]
@@ -192,7 +191,8 @@ class Halving:
 
     def expected_share(self, trials: int, least: int) -> float | None:
         # Between a factor of 2, where all tie, and that of the rule, where none do.
-        return self._share(trials, least, math.sqrt(2 * self._factor))
+        factor = math.sqrt(2 * self._factor) if self._noise else self._factor
+        return self._share(trials, least, factor)
 
     def most_share(self, trials: int, least: int) -> float:
         return self._share(trials, least, 2)
@@ -215,8 +215,13 @@ class Halving:
 
     def _tied(self, ranked: Sequence[TrialRecord], count: int, percent: int) -> list[TrialRecord]:
         """Those that go on although ``count`` others are better."""
-        half = ranked[: len(ranked) // 2]
-        return [record for record in half[count:] if ties(ranked[count - 1], record, percent)]
+        last, half = ranked[count - 1], ranked[: len(ranked) // 2]
+        bound = (1 + self._noise) * last.rungs[percent]
+        return [
+            record
+            for record in half[count:]
+            if 0 < record.rungs[percent] <= bound or ties_at(last, record, percent)
+        ]
 
     def _needs_more(self, records: Sequence[TrialRecord], percent: int, least: int) -> bool:
         """Whether too few trials are beyond a rung, and none that still runs can change who is
@@ -248,19 +253,13 @@ def make_rule(pruning: Pruning) -> PruningRule:
     if pruning.rule == "none" or not percents:
         return NoPruning()
     ladders = len(percents) if pruning.rule == "hyperband" else 1
-    return Halving(percents, pruning.reduction_factor, ladders=ladders)
+    factor, noise = pruning.reduction_factor, pruning.noise
+    return Halving(percents, factor, ladders=ladders, noise=noise)
 
 
 def best_at(records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:
     """Records by their score at a rung, best first; of two that are equal the earlier trial."""
     return sorted(records, key=lambda record: (record.rungs[percent], record.number))
-
-
-def ties(better: TrialRecord, worse: TrialRecord, percent: int) -> bool:
-    """Whether chance may have ordered two scores at a rung: they differ by less than the standard
-    error of the difference, or as little as those of two seeds of one setting do."""
-    value, other = better.rungs[percent], worse.rungs[percent]
-    return 0 < other <= (1 + SEED_NOISE) * value or ties_at(better, worse, percent)
 
 
 def ties_at(better: TrialRecord, worse: TrialRecord, percent: int) -> bool:

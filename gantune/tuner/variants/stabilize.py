@@ -51,7 +51,7 @@ from gantune.tuner.variants.search import search_tree, study_of
 
 _BUDGET = 12.0  # lengths of the config in all, with three seeds
 _SEEDS = 3
-_FACTOR = 4  # of n changes at a rung, n / 4 go on
+_PRUNING = {"rule": "halving", "factor": 4, "noise": 0}  # that all changes begin within the budget
 _FEW = 4  # alternatives that are all trained to their end
 _FINALISTS, _FINAL_SEEDS = 2, 2
 
@@ -315,7 +315,7 @@ def _try(
         [seed],
         study=study_of(folder),
         budget={"trials": trials, **limits},
-        pruning={"rule": "halving", "factor": _FACTOR} if is_pruned else {"rule": "none"},
+        pruning=_PRUNING if is_pruned else {"rule": "none"},
         finalists={"top": _FINALISTS, "seeds": _FINAL_SEEDS, "start": False},
         start=[{DECISION: name, "seed": seed} for name in variants],
         **sections,
