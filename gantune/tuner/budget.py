@@ -209,11 +209,10 @@ class Ledger:
     def most_kimg(self) -> float | None:
         """Kimg that all trials and finals take if nothing but halving stops any; ``None`` where
         neither the number of trials nor a budget in kimg says it."""
-        limit, trials = self.space.budget.kimg, self.space.budget.trials
+        limit = self.space.budget.kimg
         limits = [] if limit is None else [limit]
-        if trials is not None:
-            searched = self._rule.most_share(trials, self.least) * self._trial_kimg
-            limits.append(searched + self._most_final_kimg + self._margin_kimg)
+        if self._searched_kimg is not None:
+            limits.append(self._searched_kimg + self._margin_kimg)
         return min(limits, default=None)
 
     @cached_property
@@ -225,11 +224,7 @@ class Ledger:
         searched = self.expected_kimg
         if searched is None:
             searched = budget.trials * self._trial_kimg
-        return searched + self._most_final_kimg
-
-    @property
-    def _most_final_kimg(self) -> float:
-        return most_finalists(self.space, self.trials) * self._final_kimg
+        return searched + most_finalists(self.space, self.trials) * self._final_kimg
 
 
 def rates(space: SearchSpace) -> Sequence[str]:

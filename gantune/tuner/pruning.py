@@ -57,9 +57,6 @@ class PruningRule(Protocol):
         """What so many trials will have trained in all, in budgets of one trial; ``None`` where
         only the trials themselves show it."""
 
-    def most_share(self, trials: int, least: int) -> float:
-        """The most that they train, in budgets of one trial."""
-
 
 class NoPruning:
     """Every trial is trained to its end, unless health stops it."""
@@ -88,9 +85,6 @@ class NoPruning:
 
     def expected_share(self, trials: int, least: int) -> float | None:
         return None
-
-    def most_share(self, trials: int, least: int) -> float:
-        return trials
 
 
 class MedianRule(NoPruning):
@@ -192,12 +186,6 @@ class Halving:
     def expected_share(self, trials: int, least: int) -> float | None:
         # Between a factor of 2, where all tie, and that of the rule, where none do.
         factor = math.sqrt(2 * self._factor) if self._noise else self._factor
-        return self._share(trials, least, factor)
-
-    def most_share(self, trials: int, least: int) -> float:
-        return self._share(trials, least, 2)
-
-    def _share(self, trials: int, least: int, factor: float) -> float:
         begun = Counter(self._ladder(number) for number in range(trials))
         whole = 0.0
         for ladder, count in begun.items():
