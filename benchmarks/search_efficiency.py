@@ -8,8 +8,9 @@ its end. What it has trained by then is compared with random search, whose setti
 to their ends. Then whole searches with a budget and finals are replayed: how often is the setting
 that they print as their winner one of the best? Health stops nothing here.
 
-The rungs and the factor of ``halving`` were chosen on the table ``digits``, so its figures there
-are of a search that was tuned on the settings that it is judged by.
+The rungs and the factor of ``halving`` were chosen on the table ``digits``, and that scores tie
+within the noise of a seed on all tables. So the figures are of a search that was tuned on the
+settings that it is judged by.
 
 Tables that are not measured now keep their earlier figures. Other libraries' searches are measured
 by ``python -m benchmarks.peers``, and shown with the others.
