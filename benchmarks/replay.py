@@ -46,6 +46,8 @@ class Recorded:
     """How many settings count as the best."""
     again: Mapping[int, float] = field(default_factory=dict)
     """The last scores of the settings that were trained on a second seed, by place in ``runs``."""
+    seconds: Mapping[int, Curves] = field(default_factory=dict)
+    """Their second runs."""
 
     def scale(self, params: dict[str, Any]) -> dict[str, Any]:
         """Parameters on [0, 1]."""
@@ -61,12 +63,13 @@ def recorded(name: str) -> Recorded:
     seconds = {run.configuration: run for run in every if run.seed == 1}
     space = table.space()
     scaled = [_scaled(space, dict(run.params)) for run in runs]
-    again = {
-        place: _score(seconds[run.configuration].scores[-1])[0]
+    second_runs = {
+        place: seconds[run.configuration]
         for place, run in enumerate(runs)
         if run.configuration in seconds
     }
-    return Recorded(name, runs, scaled, table.kimg, space, BEST[name], again)
+    again = {place: _score(run.scores[-1])[0] for place, run in second_runs.items()}
+    return Recorded(name, runs, scaled, table.kimg, space, BEST[name], again, second_runs)
 
 
 class Replay:
@@ -131,6 +134,17 @@ class Replay:
             percent: float(spearmanr([self.score(n, percent)[0] for n in settings], end).statistic)
             for percent in percents
         }
+
+    def seed_difference(self, percent: int) -> float:
+        """The median ratio of two seeds' scores at a share of a run, the larger one to the smaller,
+        less 1."""
+        ratios = []
+        for number, run in self.table.seconds.items():
+            first, _ = self.score(number, percent)
+            second, _ = _score(run.scores[math.ceil(percent * (len(run.scores) - 1) / 100)])
+            if UNKNOWN not in (first, second):
+                ratios.append(max(first, second) / min(first, second))
+        return statistics.median(ratios) - 1
 
     def best_by_mean(self) -> list[int]:
         """The best 3% of all settings by the mean of their recorded seeds."""

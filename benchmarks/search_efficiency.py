@@ -125,6 +125,7 @@ def facts(name: str) -> dict[str, Any]:
         "good": len(replay.best_by_mean()),
         "seconds": len(found.again),
         "rungs": {str(p): value for p, value in replay.agreement(_RUNGS).items()},
+        "noise": {str(p): replay.seed_difference(p) for p in (5, 25, 100)},
     }
 
 
@@ -226,6 +227,7 @@ def _until_best(name: str, tree: dict[str, Any]) -> str:
     ]
     orders, trials = tree["orders"], trials_of(tree["settings"])
     agreement = ", ".join(f"{percent}%: {value:.2f}" for percent, value in tree["rungs"].items())
+    noise = ", ".join(f"{value:.0%} at {percent}%" for percent, value in tree["noise"].items())
     searches = [
         (
             search,
@@ -247,7 +249,8 @@ def _until_best(name: str, tree: dict[str, Any]) -> str:
         f"until one of the best {tree['best']} was trained to its end. Missed: "
         "searches that ended without one of them, which are charged for training all settings. "
         f"Rank correlation of the scores at a share of the length with those at the end: "
-        f"{agreement}. {tree['machine']}; by `python -m benchmarks.search_efficiency --tables "
+        f"{agreement}. Scores of two seeds of one setting differ by: {noise} (medians). "
+        f"{tree['machine']}; by `python -m benchmarks.search_efficiency --tables "
         f"{name} --orders {orders}`.\n\n{table(columns, rows)}{beside}\n\n"
         f"The best {tree['good']} settings of `{name}` by the mean of their recorded seeds: in how "
         f"many of {orders} searches of {trials} trials one was begun, trained to its end, "
@@ -282,7 +285,7 @@ def main(
     now = {name: measure(name, given.orders, given.processes) for name in tables}
     known = {**place.read(), **now}
     tree = {
-        name: with_peers(name, known[name]) if sweep.path.exists() else known[name]
+        name: with_peers(name, known[name] | facts(name)) if sweep.path.exists() else known[name]
         for name, sweep in TABLES.items()
         if name in known
     }

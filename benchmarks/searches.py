@@ -110,26 +110,21 @@ def _score(value: float, error: float) -> Score:
 # ---- Rules for scores that are too close to tell apart -------------------------------------------
 
 
-class _ByRank(Halving):
-    """Halving without ties: the rank alone decides who goes on."""
-
-    def _tied(self, ranked: Sequence[TrialRecord], count: int, percent: int) -> list[TrialRecord]:
-        return []
-
-
 class _BySamplingError(Halving):
     """Halving in which those go on from the last rung, at most as many again, that are worse than
-    the last one by less than the standard error of the difference."""
+    the last one by less than the standard error of the difference; none tie at other rungs."""
 
-    def _tied(self, ranked: Sequence[TrialRecord], count: int, percent: int) -> list[TrialRecord]:
+    def _last_tie(self, ranked: Sequence[TrialRecord], count: int, percent: int) -> int:
         if percent != self._percents[-1]:
-            return []
+            return count
         last = ranked[count - 1]
-        return [one for one in ranked[count:] if ties_at(last, one, percent)][:count]
+        return count + sum(ties_at(last, one, percent) for one in ranked[count : 2 * count])
 
 
 def _rule(kind: type[Halving]) -> Callable[[Pruning], Halving]:
-    return lambda pruning: kind([round(100 * s) for s in pruning.shares], pruning.reduction_factor)
+    return lambda pruning: kind(
+        [round(100 * s) for s in pruning.shares], pruning.reduction_factor, noise=pruning.noise
+    )
 
 
 # ---- Until one of the best -----------------------------------------------------------------------
@@ -263,8 +258,8 @@ STRATEGIES: dict[str, Strategy] = {
         lambda seed: TPESampler(seed=seed, multivariate=True, group=True)
     ),
     "the same, Gaussian process": _with_sampler(lambda seed: GPSampler(seed=seed)),
-    "the same, without ties": _with_rule(_ByRank),
-    "the same, ties by the sampling error": _with_rule(_BySamplingError),
+    "the same, without ties": gantune_search(_TPE, "pruning={rule: halving, noise: 0}"),
+    "the same, ties of the last rung by the sampling error": _with_rule(_BySamplingError),
     "the same from an earlier search": gantune_search(*_DEFAULT, prior=0.5),
     "the same from an earlier search whose scores are chance": gantune_search(*_DEFAULT, prior=1e6),
 }
@@ -290,8 +285,8 @@ WINNERS: dict[str, Whole] = {
     "the same, 1 finalist": Whole(finalists=1),
     "the same, 3 finalists": Whole(finalists=3),
     "the same, 4 finalists": Whole(finalists=4),
-    "the same, without ties": Whole(rule=_ByRank),
-    "the same, ties by the sampling error": Whole(rule=_BySamplingError),
+    "the same, without ties": Whole((_TPE, "pruning={rule: halving, noise: 0}")),
+    "the same, ties of the last rung by the sampling error": Whole(rule=_BySamplingError),
 }
 """Whole searches by name. "The same" is gantune's default but for what follows."""
 _SHIPPED, _FIRST = 60, 304

@@ -338,7 +338,7 @@ def _better_rungs(search: _Search) -> Iterator[Suggestion]:
         place: KeyPath = ("objective", "rung_samples")
         yield Suggestion(f"score rungs with {most:,} samples", why, override, place)
     elif pruning.pauses and pruning.reduction_factor > _FACTOR:
-        what, override = "promote the best third at each rung", f"pruning.factor={_FACTOR:g}"
+        what, override = "promote the best third and its ties", f"pruning.factor={_FACTOR:g}"
         yield Suggestion(what, why, override, ("pruning", "factor"))
 
 

@@ -242,22 +242,23 @@ class Pruning(ConfigModel):
     """The rungs at which trials are scored during training, and which trials stop there."""
 
     rule: Literal["halving", "hyperband", "median", "none"] = "halving"
-    """``halving``: of all trials that have reached a rung, the best 1/factor go on; the others are
-    paused, and go on later if they are among the best then. ``hyperband``: halving whose trials
-    take turns to begin at the first, second or later rung. ``median``: stops a trial whose best
-    score so far is worse than the median at this rung. ``none``: no trial stops at a rung."""
+    """``halving``: of all trials that have reached a rung, the best 1/factor and their ties go on;
+    the others are paused, and go on later if they are among these then. ``hyperband``: halving
+    whose trials take turns to begin at the first, second or later rung. ``median``: stops a trial
+    whose best score so far is worse than the median at this rung. ``none``: no trial stops at a
+    rung."""
     rungs: Annotated[tuple[float, ...] | None, BeforeValidator(_shares)] = None
     """Shares of a trial's length, in (0, 1); in the file also ``25%``. ``null``: 5 and 25% for
     ``halving``, 5, 15 and 45% for ``hyperband``, without those that fall within one batch or tick
     in the shortest trial, else 25, 50 and 75%."""
     factor: float | None = Field(default=None, ge=2, le=1000)
     """For ``halving`` and ``hyperband``: of n trials at a rung, n / factor go on, rounded down, and
-    also those that tie with the last of these, at most half of all. ``null``: 6 for ``halving``, 3
-    for ``hyperband``."""
+    also those of the better half that tie with the last of these (``noise``). ``null``: 6 for
+    ``halving``, 3 for ``hyperband``."""
     noise: float = Field(default=0.15, ge=0, le=10)
-    """For ``halving`` and ``hyperband``: by what share scores of two seeds of one setting differ.
-    Scores that are apart by no more, or by less than the standard error of the difference, tie. The
-    default was measured on the digits: the square root of 2 times the 11% of one seed."""
+    """For ``halving`` and ``hyperband``: by what share of their size the scores of two seeds of one
+    setting differ. Scores that are apart by no more, or by less than the standard error of the
+    difference, tie. ``0``: the rank alone decides."""
     startup: int = Field(default=5, ge=0, le=1_000_000)
     """For ``median``: number of trials that must finish before the rule applies."""
 

@@ -44,7 +44,7 @@ class PruningRule(Protocol):
         one of them does."""
 
     def due(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
-        """The paused trials that may be promoted by their rank, in that order."""
+        """The paused trials that may be promoted by their rank or as ties, in that order."""
 
     def needed(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
         """The paused trial that is promoted next, whatever its rank, once no other trial begins or
@@ -109,10 +109,10 @@ class MedianRule(NoPruning):
 class Halving:
     """Of the n trials that have reached a rung, the best floor(n / factor) go on.
 
-    Those also go on that tie with the last of these, until half of all do: scores that differ by at
-    most a share ``noise``, or by less than the standard error of the difference. So a rung whose
-    scores are far apart chooses few, and one whose scores say little chooses many, where chance
-    would have chosen before.
+    Those also go on that tie with the last of these, as far as they are in the better half: whose
+    scores differ by at most a share ``noise`` of its size, or by less than the standard error of
+    the difference. So a rung whose scores are far apart chooses few, and one whose scores say
+    little chooses many, where chance would choose. With a noise of 0 the rank alone decides.
 
     ``percents``: the rungs below 100, rising. With several ``ladders``, hyperband's, ladder k
     begins at rung k, and a trial is compared with those of its own ladder. Ladders take turns:
@@ -184,7 +184,7 @@ class Halving:
         return next((rung for rung in self._rungs_of(number) if rung > percent), 100)
 
     def expected_share(self, trials: int, least: int) -> float | None:
-        # Between a factor of 2, where all tie, and that of the rule, where none do.
+        # An estimate between 2, the factor where all tie, and that of the rule, where none do.
         factor = math.sqrt(2 * self._factor) if self._noise else self._factor
         begun = Counter(self._ladder(number) for number in range(trials))
         whole = 0.0
@@ -199,17 +199,17 @@ class Halving:
     ) -> list[TrialRecord]:
         """Those that go on of the trials that have reached a rung, best first."""
         ranked, count = best_at(peers, percent), max(int(len(peers) / self._factor), least)
-        return [*ranked[:count], *(self._tied(ranked, count, percent) if count else ())]
+        return ranked[: self._last_tie(ranked, count, percent) if count and self._noise else count]
 
-    def _tied(self, ranked: Sequence[TrialRecord], count: int, percent: int) -> list[TrialRecord]:
-        """Those that go on although ``count`` others are better."""
-        last, half = ranked[count - 1], ranked[: len(ranked) // 2]
-        bound = (1 + self._noise) * last.rungs[percent]
-        return [
-            record
-            for record in half[count:]
-            if 0 < record.rungs[percent] <= bound or ties_at(last, record, percent)
-        ]
+    def _last_tie(self, ranked: Sequence[TrialRecord], count: int, percent: int) -> int:
+        """The place of the last one in the better half that ties with the one at ``count``."""
+        last = ranked[count - 1]
+        bound = last.rungs[percent] + self._noise * abs(last.rungs[percent])
+        for place in range(len(ranked) // 2, count, -1):
+            record = ranked[place - 1]
+            if record.rungs[percent] <= bound or ties_at(last, record, percent):
+                return place
+        return count
 
     def _needs_more(self, records: Sequence[TrialRecord], percent: int, least: int) -> bool:
         """Whether too few trials are beyond a rung, and none that still runs can change who is

@@ -11,7 +11,7 @@ import pytest
 from gantune.config import TrialConfig
 from gantune.space import load_space
 from gantune.space.settings import Pruning
-from gantune.trial.records import Assignment, Done, Outcome, RungReport, TrialRecord
+from gantune.trial.records import Assignment, Done, Outcome, RungReport, Standing, TrialRecord
 from gantune.tuner.driver import Driver
 from gantune.tuner.pruning import Halving, MedianRule, NoPruning, make_rule
 from gantune.tuner.storage import open_storage
@@ -57,7 +57,7 @@ def test_the_best_of_a_rung_are_promoted_first_from_the_highest_rung(tmp_path: P
     """Every promotion is checked against a plain account of the rule."""
     driver = make_driver(tmp_path, toy_space(tmp_path, *HALVING))
     before: dict[int, TrialRecord] = {}
-    is_last = False
+    is_last, tied = False, 0
     while isinstance(work := driver.next_assignment(), Assignment):
         if work.kind == "trial" and work.number in before:
             is_last = is_last or len(before) == 20
@@ -65,16 +65,18 @@ def test_the_best_of_a_rung_are_promoted_first_from_the_highest_rung(tmp_path: P
             for percent in (45, 15, 5):
                 there = [r for r in before.values() if percent in r.rungs]
                 there.sort(key=lambda record: record.rungs[percent])
-                most = [r.rungs[percent] * 1.15 for r in there[: len(there) // 4]][-1:]
-                ahead = [r for r in there[: len(there) // 2] if r.rungs[percent] <= sum(most)]
+                best = there[: len(there) // 4]
+                most = 1.15 * best[-1].rungs[percent] if best else 0.0
+                ahead = [r for r in there[: len(there) // 2] if r.rungs[percent] <= most]
                 due = [r.number for r in ahead if max(r.rungs) == percent]
+                tied += percent == at and bool(due) and work.number not in {b.number for b in best}
                 if percent > at:
                     assert not due or is_last
-                elif percent == at and due:
+                elif percent == at and not is_last:
                     assert work.number == due[0]
         train_on(driver, work)
         before = {record.number: record for record in driver.trials()}
-    assert isinstance(work, Done)
+    assert isinstance(work, Done) and tied
 
 
 def train_on(driver: Driver, work: Assignment, curve: object = by_lr) -> None:
@@ -239,8 +241,8 @@ def at_a_rung(number: int, rung: int, value: float, error: float) -> TrialRecord
         ([1.0, 1.2, 2.0, 2.0, 2.0, 2.0], 0.15, [0, 1]),
         ([1.2, 2.0, 2.0, 1.0, 2.0, 1.1], 0.0, [3, 5]),
         ([1.0, 1.4, 1.6, 1.7, 2.1, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0], 0.0, [0, 1, 2]),
-        ([-2.0, -1.9, 1.0, 1.0, 1.0, 1.0], 0.0, [0]),  # such scores have no ratio
-        ([-2.0, -1.9, 1.0, 1.0, 1.0, 1.0], 0.1, [0, 1]),
+        ([-2.0, -1.9, 1.0, 1.0, 1.0, 1.0], 0.0, [0, 1]),
+        ([-2.0, -1.6, 1.0, 1.0, 1.0, 1.0], 0.0, [0]),
         ([0.0, 0.01, 1.0, 1.0, 1.0, 1.0], 0.0, [0]),
         ([1.0, 1.1], 1.0, []),  # none of two by its rank, so nothing ties with it
     ],
@@ -251,6 +253,37 @@ def test_scores_that_tie_with_the_last_promoted_go_on_too(
 ) -> None:
     records = [at_a_rung(number, rung, value, error) for number, value in enumerate(scores)]
     assert [record.number for record in Halving([5, 25], 6, noise=0.15).due(records)] == due
+
+
+def test_what_ties_takes_all_that_are_better_with_it() -> None:
+    errors = [0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+    records = [
+        at_a_rung(number, 25, value, error)
+        for number, (value, error) in enumerate(
+            zip([1.0, 1.3, 1.4, 9.0, 9.0, 9.0], errors, strict=True)
+        )
+    ]
+    rule = Halving([5, 25], 6, noise=0.15)
+    assert [record.number for record in rule.due(records)] == [0, 1, 2]
+    assert rule.standing(records, 3, 25) == Standing(25, 9.0, 1.4)
+
+
+def test_without_noise_the_rank_alone_decides() -> None:
+    records = [at_a_rung(number, 25, 1.0, 1.0) for number in range(12)]
+    assert [record.number for record in Halving([5, 25], 6).due(records)] == [0, 1]
+
+
+def test_ties_are_promoted_in_a_whole_search(tmp_path: Path) -> None:
+    reached = {}
+    for noise in (0, 0.15):
+        (tmp_path / str(noise)).mkdir()
+        space = toy_space(tmp_path / str(noise), *HALVING, f"pruning.noise={noise}")
+        driver = make_driver(tmp_path / str(noise), space)
+        play(driver, lambda config: 100 + by_lr(config))
+        reached[noise] = rungs_reached(driver)
+        assert driver.state().is_over
+    assert reached[0.15][15] >= 10 > reached[0][15]
+    assert reached[0.15][100] > reached[0][100]
 
 
 @pytest.mark.integration
