@@ -51,7 +51,7 @@ from gantune.tuner.variants.search import search_tree, study_of
 
 _BUDGET = 12.0  # lengths of the config in all, with three seeds
 _SEEDS = 3
-_PRUNING = {"rule": "halving", "factor": 4, "noise": 0}  # that all changes begin within the budget
+_PRUNING = {"rule": "halving", "factor": 4, "noise": 0}  # ties would leave room for fewer changes
 _FEW = 4  # alternatives that are all trained to their end
 _FINALISTS, _FINAL_SEEDS = 2, 2
 

@@ -250,6 +250,12 @@ def test_a_few_alternatives_are_all_trained_to_their_end(outcome: Play) -> None:
     assert all(one.ended for one in result.tried)
 
 
+def test_nearly_all_changes_begin_although_their_scores_tie(outcome: Play) -> None:
+    result = outcome(lambda config: "diverged" if is_as_it_is(config) else 10.0)
+    every = variants(CONFIG, remedies_for("exploding"))
+    assert 0.9 * (len(every) - 1) <= len(result.tried) <= len(every) - 1
+
+
 def test_training_stays_within_twelve_lengths_and_the_number_of_trials(outcome: Play) -> None:
     result = outcome(lambda config: 10.0 if config.loss == "hinge" else "diverged", trials=4)
     assert len(result.tried) == 4
