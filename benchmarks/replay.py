@@ -68,7 +68,7 @@ def recorded(name: str) -> Recorded:
         for place, run in enumerate(runs)
         if run.configuration in seconds
     }
-    again = {place: _score(run.scores[-1])[0] for place, run in second_runs.items()}
+    again = {place: _score_at(run, 100)[0] for place, run in second_runs.items()}
     return Recorded(name, runs, scaled, table.kimg, space, BEST[name], again, second_runs)
 
 
@@ -107,8 +107,9 @@ class Replay:
 
         Where no score was recorded, as in a run with longer ticks, it is trained to the next one.
         """
-        steps = self._place(number, percent) - self._place(number, before)
-        self.spent += self.table.kimg * steps / (len(self.table.runs[number].scores) - 1)
+        run = self.table.runs[number]
+        steps = _place(run, percent) - _place(run, before)
+        self.spent += self.table.kimg * steps / (len(run.scores) - 1)
         self._reached[number] = percent
         if percent == 100:
             self.has_best |= number in self.best
@@ -141,7 +142,7 @@ class Replay:
         ratios = []
         for number, run in self.table.seconds.items():
             first, _ = self.score(number, percent)
-            second, _ = _score(run.scores[math.ceil(percent * (len(run.scores) - 1) / 100)])
+            second, _ = _score_at(run, percent)
             if UNKNOWN not in (first, second):
                 ratios.append(max(first, second) / min(first, second))
         return statistics.median(ratios) - 1
@@ -162,10 +163,7 @@ class Replay:
 
     def score(self, number: int, percent: int) -> tuple[float, float]:
         """A recorded score and its standard error: the first one at ``percent`` or later."""
-        return _score(self.table.runs[number].scores[self._place(number, percent)])
-
-    def _place(self, number: int, percent: int) -> int:
-        return math.ceil(percent * (len(self.table.runs[number].scores) - 1) / 100)
+        return _score_at(self.table.runs[number], percent)
 
 
 Strategy = Callable[[Replay, int], None]
@@ -187,6 +185,15 @@ def replayed(table: str, strategy: Strategy, seed: int) -> Trace:
     replay = Replay(recorded(table))
     strategy(replay, seed)
     return Trace(replay.spent if replay.has_best else math.inf, tuple(replay.progress))
+
+
+def _score_at(run: Curves, percent: int) -> tuple[float, float]:
+    return _score(run.scores[_place(run, percent)])
+
+
+def _place(run: Curves, percent: int) -> int:
+    """The place of the first score at ``percent`` of a run or later."""
+    return math.ceil(percent * (len(run.scores) - 1) / 100)
 
 
 def _score(line: Mapping[str, float | None]) -> tuple[float, float]:

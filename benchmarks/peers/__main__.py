@@ -33,7 +33,7 @@ from benchmarks.searches import STRATEGIES
 from benchmarks.sweep import TABLES
 
 _RANDOM = "random"
-_LIBRARIES = list(dict.fromkeys(peer.library for peer in PEERS.values()))
+_LIBRARIES = list(dict.fromkeys(peer.package for peer in PEERS.values()))
 
 
 def set_up(library: str) -> str:
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_beside_random(given.table, given.command, given.orders, given.processes))
         return 0
     chosen = [name for name in PEERS if name in (given.peer or PEERS)]
-    missing = sorted({PEERS[name].library for name in chosen if not PEERS[name].is_installed})
+    missing = sorted({PEERS[name].package for name in chosen if not PEERS[name].is_installed})
     for library in missing:
         print(f"{library} is missing; run: python -m benchmarks.peers setup {library}")
     installed = [name for name in chosen if PEERS[name].is_installed]

@@ -43,14 +43,14 @@ class PeerError(Exception):
 class Peer:
     """A search of another library."""
 
-    library: str
+    package: str
     """Names its program and its requirements in this folder, and its environment."""
     method: str
 
     @property
     def python(self) -> Path:
         """The interpreter of its environment."""
-        return ENVIRONMENTS / self.library / "bin" / "python"
+        return ENVIRONMENTS / self.package / "bin" / "python"
 
     @property
     def is_installed(self) -> bool:
@@ -59,7 +59,7 @@ class Peer:
 
     def __call__(self, replay: Replay, seed: int) -> None:
         """One search of a table."""
-        program = f"benchmarks.peers.{self.library}_search"
+        program = f"benchmarks.peers.{self.package}_search"
         play(replay, [str(self.python), "-m", program, self.method], seed)
 
 

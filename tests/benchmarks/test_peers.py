@@ -201,8 +201,8 @@ def test_the_table_is_read_as_the_page_reads_it() -> None:
 def test_every_peer_has_its_program_and_pinned_requirements() -> None:
     folder = Path(host.__file__).parent
     for peer in PEERS.values():
-        assert (folder / f"{peer.library}_search.py").exists()
-        lines = (folder / f"{peer.library}.txt").read_text(encoding="utf-8").splitlines()
+        assert (folder / f"{peer.package}_search.py").exists()
+        lines = (folder / f"{peer.package}.txt").read_text(encoding="utf-8").splitlines()
         assert lines
         assert all("==" in line for line in lines)
 
