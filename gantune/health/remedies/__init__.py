@@ -1,6 +1,6 @@
 """What may cure a failed run: small changes to a config, one file for each kind of change."""
 
-from gantune.health.remedies.catalogue import REMEDIES, kind_of, remedies_for
+from gantune.health.remedies.catalogue import REMEDIES, kind_of, remedies_for, remedy_named
 from gantune.health.remedies.proposal import Proposal, proposals
 from gantune.health.remedies.record import Record
 from gantune.health.remedies.remedy import (
@@ -27,6 +27,7 @@ __all__ = [
     "plain_values",
     "proposals",
     "remedies_for",
+    "remedy_named",
     "value_text",
     "with_values",
 ]

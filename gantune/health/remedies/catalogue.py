@@ -23,12 +23,18 @@ REMEDIES: dict[str, Remedy] = {
 """All remedies by name."""
 
 
+def remedy_named(name: str) -> Remedy | None:
+    """gantune's remedy of a name; ``lower_d_lr:2``, which a space declares, has that of
+    ``lower_d_lr``."""
+    return REMEDIES.get(name.partition(":")[0])
+
+
 def kind_of(remedy: Remedy) -> str:
     """The kind of a remedy. One that a user has declared is of the kind of gantune's remedy of that
     name, or else a kind of its own."""
-    name = remedy.name.partition(":")[0]
-    kinds = (kind for kind, remedies in KINDS.items() if REMEDIES.get(name) in remedies)
-    return next(kinds, f"declared {name}")
+    own = remedy_named(remedy.name)
+    kinds = (kind for kind, remedies in KINDS.items() if own in remedies)
+    return next(kinds, f"declared {remedy.name.partition(':')[0]}")
 
 
 def remedies_for(rule: str, config: TrialConfig | None = None) -> list[Remedy]:

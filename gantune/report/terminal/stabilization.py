@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from gantune.health.remedies import REMEDIES, value_text
+from gantune.health.remedies import remedy_named, value_text
 from gantune.io.formatting import count, format_value, number
 from gantune.report.terminal.tables import new_table
 from gantune.tuner.variants.stabilize import Stabilized, Tried
@@ -74,8 +74,7 @@ def _answer(result: Stabilized) -> list[Text]:
     for change in best.changes:
         lines.append(Text(f"- {change.path}: {value_text(change.before)}", "red"))
         lines.append(Text(f"+ {change.path}: {value_text(change.after)}", "green"))
-    names = [name.partition(":")[0] for name in best.name.split("+")]
-    known = [REMEDIES[name] for name in names if name in REMEDIES]
+    known = filter(None, map(remedy_named, best.name.split("+")))
     lines += [Text(f"{remedy.why} ({remedy.source})", "dim") for remedy in known]
     lines.append(Text())
     lines.append(Text(f"train it   gantune train {result.file}"))
