@@ -8,10 +8,11 @@ cores. Both search the space of the table of the same name (``benchmarks/sweep.p
 points, with the same trainer, length of a run and score.
 
 The script: Optuna's ``TPESampler`` and ``MedianPruner`` with their defaults, a score at each
-quarter of a run, one process for each core on a study in a journal. Its winner is the study's best
-trial, and gantune's is the one that it prints, finals included.
+quarter of a run, one process for each core on a study in a journal. Its winner is the checkpoint of
+the study's best trial. gantune's is the one that ``gantune sample RUN`` draws from: the winner's
+trial or final with the best score.
 
-Both winners' checkpoints are judged by a network that neither search has seen: a classifier of the
+Both checkpoints are judged by a network that neither search has seen: a classifier of the
 same images with another architecture, trained here. The figure is the Fréchet distance of 5,000
 samples in its features. Each search is written to ``--work`` when it ends, so an interrupted
 comparison resumes. Images that are not compared now keep their earlier figures.
@@ -76,11 +77,8 @@ def search(place: Table, data: str, seed: int, seconds: float, folder: Path) -> 
     with (folder.parent / f"{folder.name}.log").open("w", encoding="utf-8") as log:
         subprocess.run(command, stdout=log, stderr=log, check=True)
     state = load_run(folder).state
-    if state.winner is None and state.best is None:
-        return None
-    number = state.winner.origin if state.winner is not None else state.best.number
-    (name,) = (trial.name for trial in state.trials if trial.number == number)
-    return state.folder.trial(name).best
+    best = state.best_training
+    return None if best is None else state.folder.trial(best.name).best
 
 
 def script(place: Table, data: str, seed: int, seconds: float, folder: Path) -> Path | None:

@@ -80,23 +80,17 @@ def find_checkpoint(name: str, *, must_exist: bool = True) -> Path:
 def find_winning_checkpoint(name: str) -> Path:
     """As ``find_checkpoint``; a run, by its folder or its study's name, gives its winner's.
 
-    That is the winner's best training in the finals, or the best trial before them.
+    That is ``RunState.best_training``, the winner's trial or final with the best score.
     """
     path = Path(name)
     is_run = (path / "run.json").exists() or not (path.exists() or path.suffix)
     if _names_trial(name) or not is_run:
         return find_checkpoint(name)
     state = read_run(find_run(name))
-    records = list(state.survivors[:1])
-    if state.winner is not None:
-        finals = [record for record in state.finalists if record.origin == state.winner.origin]
-        records = sorted(
-            (record for record in finals if record.value is not None),
-            key=lambda record: record.value or 0.0,
-        )
-    if not records:
+    best = state.best_training
+    if best is None:
         raise _no_score(state)
-    folder = state.folder.trial(records[0].name)
+    folder = state.folder.trial(best.name)
     if not folder.path.exists():
         raise RunError(
             f"{folder.path}: the winner's folder was deleted; name a trial that is left, such as "

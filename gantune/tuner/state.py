@@ -93,6 +93,18 @@ class RunState:
             return self.trials[self.winner.origin]
         return self.survivors[0] if self.survivors else None
 
+    @property
+    def best_training(self) -> TrialRecord | None:
+        """The training whose checkpoint is handed out: the winner's trial or one of its finals,
+        whichever has the best score of those whose checkpoint is there. Before there is a winner it
+        is the best trial."""
+        if self.winner is None or self.best is None:
+            return self.best
+        finals = [record for record in self.finalists if record.origin == self.winner.origin]
+        scored = [record for record in (self.best, *finals) if record.value is not None]
+        kept = [record for record in scored if self.folder.trial(record.name).has_best]
+        return min(kept or scored, key=lambda record: record.value or 0.0)
+
     @cached_property
     def survivors(self) -> list[TrialRecord]:
         """Trials with a score under the full protocol, best first."""

@@ -24,7 +24,7 @@ from gantune.report.selection import (
     top_configs,
 )
 from gantune.tuner.state import RunState
-from tests.report.factory import PROTOCOL, search, state
+from tests.report.factory import PROTOCOL, finals, search, state
 
 
 @pytest.fixture
@@ -144,6 +144,23 @@ def test_a_run_is_sampled_by_its_winner(run: RunState, monkeypatch: pytest.Monke
     assert find_winning_checkpoint(str(checkpoint)) == checkpoint
     with pytest.raises(RunError, match="did you mean 'dcgan'"):
         find_winning_checkpoint("dcgam")
+
+
+def test_of_the_winners_trainings_the_best_is_sampled_whose_checkpoint_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trial 3 scored 8.1, its finals 8.0, 8.5 and 9.0; others, though better, are not its own."""
+    run = state(search(), finals(), tmp_path / "dcgan")
+    run.folder.path.mkdir()
+    run.folder.info.write_text("{}")
+    monkeypatch.setattr(selection, "read_run", lambda folder: run)
+    for name in ("finalists/0002", "finalists/0003", "trials/0003", "finalists/0000"):
+        checkpoint = run.folder.trial(name).best
+        checkpoint.parent.mkdir(parents=True)
+        checkpoint.touch()
+        is_winners = name != "finalists/0002"
+        if is_winners:
+            assert find_winning_checkpoint(str(run.folder.path)) == checkpoint
 
 
 def test_a_training_from_a_checkpoint_has_its_own_folder(run: RunState) -> None:

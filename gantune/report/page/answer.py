@@ -62,10 +62,10 @@ def answer(run: RunData) -> Section:
     metrics = None
     if scored.recall is not None and scored.coverage is not None:
         metrics = extra_metrics_text(scored.recall, scored.coverage)
-    checkpoint = run.folder.trial(best.name).best
+    training = state.best_training
     commands = [(f"gantune train {quote(str(run.folder.best))}", "trains the best config")]
-    if checkpoint.exists():
-        sample = f"gantune sample {quote(str(checkpoint))} -n 64 -o grid.png"
+    if training is not None and run.folder.trial(training.name).best.exists():
+        sample = f"gantune sample {quote(str(run.folder.path))} -n 64 -o grid.png"
         commands.append((sample, "draws samples"))
     why = "the trainer scores itself" if score.protocol.is_external else "there are no sample grids"
     return section(

@@ -240,10 +240,11 @@ def _remarks(state: RunState) -> Iterator[Text]:
 def _files(state: RunState) -> Iterator[Text]:
     """Files to look at."""
     folder = state.folder
-    if state.best is None:
+    best = state.best_training
+    if best is None:
         yield _named("files", str(folder.path))
         return
-    home = folder.trial(state.best.name)
+    home = folder.trial(best.name)
     yield _named("config", str(folder.best))
     if home.external_best.exists():
         yield _named("saved", f"{home.external_best}, what the trainer wrote")
@@ -259,11 +260,11 @@ def _next_steps(state: RunState, interrupted: bool, found: Sequence[Suggestion])
     folder = state.folder
     if folder.report.exists():
         yield _named("report", f"{folder.report}, to open in a browser")
-    if state.best is not None:
-        home = folder.trial(state.best.name)
+    best = state.best_training
+    if best is not None:
         yield _named("train it", f"gantune train {quote(str(folder.best))}", "bold cyan")
-        if home.best.exists():
-            sample = f"gantune sample {quote(str(home.best))} -n 64 -o grid.png"
+        if folder.trial(best.name).best.exists():
+            sample = f"gantune sample {quote(str(folder.path))} -n 64 -o grid.png"
             yield _named("sample it", sample, "bold cyan")
     elif (what := cure(state)) is not None and what.command:
         more = ", ..." if len(what.proposals) > 1 else ""

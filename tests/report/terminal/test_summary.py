@@ -193,13 +193,15 @@ def test_the_remark_on_small_batches_is_for_short_searches() -> None:
 
 def test_it_ends_with_files_and_the_command_to_type(tmp_path: Path) -> None:
     of = state(search(), finals(), tmp_path / "dcgan")
-    checkpoint = of.folder.trial("trials/0003").best
+    assert of.winner is not None and of.winner.origin == 3
+    checkpoint = of.folder.trial("finalists/0000").best  # of its trial's and finals' the best score
     assert "gantune sample" not in summary(of)
     checkpoint.parent.mkdir(parents=True)
     checkpoint.touch()
     lines = summary(of, width=40).splitlines()  # commands are never broken
     assert f"train it   gantune train {of.folder.best}" in lines
-    assert f"sample it  gantune sample {checkpoint} -n 64 -o grid.png" in lines
+    assert f"sample it  gantune sample {of.folder.path} -n 64 -o grid.png" in lines
+    assert f"samples {checkpoint.parent}/samples-*.png" in flat(everything(of))
 
 
 def test_after_an_interruption_it_says_how_to_resume() -> None:
