@@ -69,30 +69,43 @@ class Ledger:
             budget.time is not None and self.seconds >= budget.time
         )
 
-    def fits(self, kimg: float, counted: float = 0.0) -> bool:
-        """Whether one more piece of training fits beside what is kept for the search's end.
-
-        ``counted``: how much of it ``trained`` holds already. The first trial always fits, as
-        nothing is known before it.
-        """
+    def fits(self, kimg: float = 0.0) -> bool:
+        """Whether one more piece of training fits beside what has begun and what is kept for the
+        search's end. The first trial always fits, as nothing is known before it."""
         budget = self.space.budget
         if not self.trials:
             return True
-        if budget.kimg is not None and self.trained + self.kept + kimg - counted > budget.kimg:
+        if budget.kimg is not None and self.trained + self.kept + kimg > budget.kimg:
             return False
         if budget.time is None or self.pace is None:
             return True
         return self.seconds + self.seconds_kept + kimg * self.pace <= budget.time
 
     @property
-    def first_piece(self) -> float:
-        """How many kimg a new trial trains before it may be paused."""
-        return self._trial_kimg * self._rule.next_percent(len(self.trials), 0) / 100
+    def fits_new_trial(self) -> bool:
+        """Whether a new trial may begin: only one that could be trained to its end."""
+        needed = self._beside_kept(len(self.trials), 0.0, 1.0)
+        return self.has_room and self.fits(needed * self._trial_kimg)
 
-    def next_piece(self, record: TrialRecord) -> float:
-        """How many kimg a trial trains from its last rung until it may be paused again."""
-        here = max(record.rungs, default=0)
-        return record.budget_kimg * (self._next_percent(record) - here) / 100
+    def fits_next_piece(self, record: TrialRecord) -> bool:
+        """Whether a paused trial may go on until it may be paused again."""
+        return self._fits_until(record, self._next_percent(record) / 100)
+
+    def fits_to_end(self, record: TrialRecord) -> bool:
+        """Whether a paused trial can still be trained to its end."""
+        return self._fits_until(record, 1.0)
+
+    def _fits_until(self, record: TrialRecord, goal: float) -> bool:
+        needed = self._beside_kept(record.number, _share(record), goal)
+        return self.fits(needed * record.budget_kimg)
+
+    def _beside_kept(self, number: int, share: float, goal: float) -> float:
+        """How much of a trial's training from one share of its budget to another is not kept for
+        the furthest trials already, which it may be or become one of."""
+        if not self._furthest:
+            return goal - share
+        lowest = min(self._furthest.values())
+        return goal - share - max(goal - self._furthest.get(number, lowest), 0.0)
 
     def _next_percent(self, record: TrialRecord) -> int:
         return self._rule.next_percent(record.number, max(record.rungs, default=0))
@@ -126,18 +139,21 @@ class Ledger:
         seconds = sum(outcome.seconds + outcome.scoring_seconds for outcome in outcomes)
         return seconds / kimg if kimg > 0 and seconds > 0 else None
 
-    @property
+    @cached_property
     def kept(self) -> float:
         """Kimg that the rest of the finals takes, and the trials that must reach their end."""
         finals = self._final_kimg * self._finals_left
-        return finals + sum(self._completions) + self._margin_kimg
+        # ``trained`` holds the rest of a running trial up to its next rung.
+        begun = {r.number: self._next_percent(r) / 100 for r in self.trials if r.outcome is None}
+        rests = (1 - begun.get(number, share) for number, share in self._furthest.items())
+        return finals + self._trial_kimg * sum(rests) + self._margin_kimg
 
-    @property
+    @cached_property
     def seconds_kept(self) -> float:
         """Seconds that ``kept`` takes with all workers; 0 before the pace is known."""
         pace, finals = self.pace or 0.0, math.ceil(self._finals_left / self.workers)
-        longest = max(self._completions, default=0.0)
-        completions = max(longest, sum(self._completions) / self.workers)
+        rests = [self._trial_kimg * (1 - share) for share in self._furthest.values()]
+        completions = max(max(rests, default=0.0), sum(rests) / self.workers)
         # One trial after the other, first at twice and half each rate, then further.
         rounds = 2 * math.ceil(len(rates(self.space)) * 2 / self.workers)
         margins = rounds * contenders(self.space) * self._final_kimg if self.has_margins else 0.0
@@ -186,15 +202,17 @@ class Ledger:
         return min(limits, default=0.0)
 
     @cached_property
-    def _completions(self) -> list[float]:
-        """What the furthest trials still need to reach their end, where trials are paused."""
+    def _furthest(self) -> dict[int, float]:
+        """The trials that are kept room to reach their end where trials are paused, by number: what
+        share of their budget they have reached. A negative number is a trial to come."""
         if not self.space.pruning.pauses:
-            return []
+            return {}
         alive = [r for r in self.trials if r.outcome is None or not r.outcome.is_failure]
-        open_or_complete = [r for r in alive if r.outcome is None or r.outcome.ending != "pruned"]
-        reached = sorted((max(r.rungs, default=0) / 100 for r in open_or_complete), reverse=True)
-        shares = [*reached, *([0.0] * self.least)][: self.least]
-        return [self._trial_kimg * (1.0 - share) for share in shares if share < 1]
+        alive = [r for r in alive if r.outcome is None or r.outcome.ending != "pruned"]
+        shares = {-place - 1: 0.0 for place in range(self.least)}
+        shares |= {record.number: _share(record) for record in alive}
+        furthest = sorted(shares.items(), key=lambda one: (-one[1], one[0] < 0, one[0]))
+        return dict(furthest[: self.least])
 
     @property
     def expected_kimg(self) -> float | None:
@@ -225,6 +243,11 @@ class Ledger:
         if searched is None:
             searched = budget.trials * self._trial_kimg
         return searched + most_finalists(self.space, self.trials) * self._final_kimg
+
+
+def _share(record: TrialRecord) -> float:
+    """The share of its budget at which a trial's last score was taken."""
+    return max(record.rungs, default=0) / 100
 
 
 def rates(space: SearchSpace) -> Sequence[str]:

@@ -35,7 +35,7 @@ from gantune.tuner.finals.finalists import (
     start_finalist,
     survivors,
 )
-from gantune.tuner.pruning import make_rule
+from gantune.tuner.pruning import best_paused, make_rule
 from gantune.tuner.recovery import (
     check_same_study,
     enqueue_start_points,
@@ -159,9 +159,7 @@ class Driver:
         goes_on = rule.goes_on(self._trials, number, percent, can_pause=can_pause)
         is_promoted = self._record(assignment).promoted >= percent
         if goes_on and can_pause and not is_promoted:
-            ledger = self._ledger()
-            piece = ledger.next_piece(self._record(assignment))
-            goes_on = ledger.fits(piece, counted=piece)
+            goes_on = self._ledger().fits()  # it counts as begun
         if rule.pauses and goes_on and not is_promoted:
             self._trials.set_promoted(number, percent)
         if not goes_on:
@@ -289,15 +287,19 @@ class Driver:
         ledger = self._ledger()
         records = ledger.trials
         for record in self._rule.due(records):
-            if ledger.fits(ledger.next_piece(record)):
+            if ledger.fits_next_piece(record):
                 return self._promote(record)
-        if ledger.has_room and ledger.fits(ledger.first_piece):
+        if ledger.fits_new_trial:
             sampler = make_sampler(self.space.sampler, self._trials.count)
             return self._trial_assignment(self._trials.ask(sampler))
+        if ledger.has_room:  # but not for a whole trial: the best that can still end use the rest
+            for record in best_paused(records):
+                if ledger.fits_to_end(record):
+                    return self._promote(record)
         needed = self._rule.needed(records, ledger.least)
         # What the end takes is kept. It takes more where promoted trials fail.
         has_survivor = any(100 in r.rungs for r in records if r.value is not None)
-        if needed is not None and (ledger.fits(0.0) or not (has_survivor or ledger.is_spent)):
+        if needed is not None and (ledger.fits() or not (has_survivor or ledger.is_spent)):
             return self._promote(needed)
         if not any(record.outcome is None for record in records):
             self._end_trials(records)

@@ -250,6 +250,12 @@ def best_at(records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:
     return sorted(records, key=lambda record: (record.rungs[percent], record.number))
 
 
+def best_paused(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The paused trials: the furthest first, and of those at one rung the best score."""
+    paused = [record for record in records if record.is_paused and record.rungs]
+    return sorted(paused, key=lambda r: (-_reached(r), r.rungs[_reached(r)], r.number))
+
+
 def ties_at(better: TrialRecord, worse: TrialRecord, percent: int) -> bool:
     """Whether two scores at a rung differ by less than the standard error of the difference."""
     error = math.hypot(*(one.rung_errors.get(percent, 0.0) for one in (better, worse)))

@@ -86,6 +86,40 @@ def test_a_budget_of_time_holds_the_finals_and_is_used_well(
     assert driver.state().winner is not None
 
 
+@pytest.mark.parametrize("limit", ["kimg", "time"])
+def test_no_trial_begins_that_could_not_end(
+    tmp_path: Path, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 200 the six trainings of the finals take 60, and a whole trial takes 10."""
+    driver = make_driver(tmp_path, toy_space(tmp_path, *HALVING, f"budget.{limit}=200"))
+    clock, begun = Clock(monkeypatch), set[str]()
+    while isinstance(work := driver.next_assignment(), Assignment):
+        assert isinstance(work.config, TrialConfig)
+        if work.kind == "trial" and work.name not in begun:
+            assert clock.now <= 200 - 60 - 10
+            begun.add(work.name)
+        clock.train(driver, work, by_lr(work.config))
+    assert len(begun) > 20
+
+
+@pytest.mark.parametrize("limit", ["kimg", "time"])
+@pytest.mark.parametrize(("size", "begun", "ended"), [(80, 2, 2), (100, 7, 3)])
+def test_a_small_budget_is_used(
+    tmp_path: Path,
+    limit: str,
+    size: int,
+    begun: int,
+    ended: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beside the finals there is room for two trials, which they need; with 20 more for five to
+    their first rung, and then for the rest of the best of these, which was not due."""
+    driver = make_driver(tmp_path, toy_space(tmp_path, *HALVING, f"budget.{limit}={size}"))
+    run_out(driver, Clock(monkeypatch))
+    trials = driver.trials()
+    assert (len(trials), sum(record.value is not None for record in trials)) == (begun, ended)
+
+
 def test_the_first_limit_that_is_reached_ends_a_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
