@@ -9,8 +9,8 @@ points, with the same trainer, length of a run and score.
 
 The script: Optuna's ``TPESampler`` and ``MedianPruner`` with their defaults, a score at each
 quarter of a run, one process for each core on a study in a journal. Its winner is the checkpoint of
-the study's best trial. gantune's is the one that ``gantune sample RUN`` draws from: the winner's
-trial or final with the best score.
+the study's best trial. gantune's is the one that the end of the search names: of the winner's
+trial and finals, the one with the best score.
 
 Both checkpoints are judged by a network that neither search has seen: a classifier of the
 same images with another architecture, trained here. The figure is the Fréchet distance of 5,000
@@ -68,7 +68,7 @@ _ENDS = 0.05
 
 
 def search(place: Table, data: str, seed: int, seconds: float, folder: Path) -> Path | None:
-    """``gantune search``: the winner's checkpoint."""
+    """``gantune search``: the checkpoint that its end names."""
     command = [sys.executable, "-m", "gantune", "search", place.shipped, "--data", data]
     command += ["--seed", str(seed), "--time", f"{seconds:g}s", "--trials", "100000"]
     command += ["--workers", str(_cores()), "--device", "cpu", "--out", str(folder)]

@@ -238,9 +238,10 @@ def _write_weights(run: str, out: Path) -> None:
     from gantune.report.selection import find_winning_checkpoint
     from gantune.report.weights import write_safetensors
 
+    checkpoint = find_winning_checkpoint(run)
     with explain_write_errors(out):
-        write_safetensors(find_winning_checkpoint(run), out)
-    print(f"wrote {out}")
+        write_safetensors(checkpoint, out)
+    print(f"wrote {out} from {checkpoint}")
 
 
 def next_space(

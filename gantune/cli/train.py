@@ -161,7 +161,8 @@ def sample(
     checkpoint: Annotated[
         str,
         Argument(
-            metavar="CHECKPOINT", help="A best.pt or last.pt, RUN#NUMBER, or RUN for its winner."
+            metavar="CHECKPOINT",
+            help="A best.pt or last.pt, RUN#NUMBER, or RUN for its winner's best training.",
         ),
     ],
     number: Annotated[int, Option("-n", min=1, max=10_000, metavar="N", help="How many.")] = 64,
@@ -203,7 +204,8 @@ def sample(
     images = sample_images(generator, number, torch.Generator().manual_seed(seed), labels)
     with explain_write_errors(out):
         save_grid(images, out)
-    print(f"wrote {out}{drawn}")
+    source = "" if str(path) == checkpoint else f" from {path}"
+    print(f"wrote {out}{drawn}{source}")
 
 
 def find_class(wanted: str, classes: int, names: tuple[str, ...]) -> int:

@@ -76,11 +76,6 @@ class TrialFolder:
         """Whether ``verdict.json`` is written; a power cut may leave an empty one."""
         return self.verdict.exists() and self.verdict.stat().st_size > 0
 
-    @property
-    def has_best(self) -> bool:
-        """Whether the weights of its best rung are there, from gantune's trainer or another."""
-        return self.best.exists() or self.external_best.exists()
-
     def grid(self, kimg: float) -> Path:
         """Sample grid at ``kimg``: ``samples-0010kimg.png``, ``samples-0001.5kimg.png``."""
         number = f"{kimg:06.1f}".removesuffix(".0")

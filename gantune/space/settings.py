@@ -161,10 +161,11 @@ class Budget(ConfigModel):
     """Number of trials begun, with any outcome; crashed trials do not count."""
     kimg: float | None = Field(default=None, gt=0, le=1e12)
     """Thousands of images trained by all trials and finals together. Nothing begins that would
-    leave too little for the finals."""
+    leave too little for the finals, and no trial that could not reach its end."""
     time: Annotated[_Seconds | None, BeforeValidator(_seconds)] = None
     """Seconds for trials and finals together; in the file also ``2h``, ``90m``, ``1h30m``. Nothing
-    begins that would, at the pace so far, leave too little for the finals."""
+    begins that would, at the pace so far, leave too little for the finals, and no trial that could
+    not reach its end."""
     patience: Annotated[int | None, BeforeValidator(_patience)] = Field(
         default=None, ge=1, le=1_000_000
     )

@@ -6,15 +6,17 @@ pace so far: seconds of a worker for each kimg, scoring included.
 
 from __future__ import annotations
 
+import heapq
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from gantune.errors import SpaceError
 from gantune.space import SearchSpace
-from gantune.space.distributions import Range
+from gantune.space.distributions import Range, is_number
 from gantune.trial.records import TrialRecord
 from gantune.tuner.finals.finalists import most_finalists, start_finalist
 from gantune.tuner.finals.margins import FACTORS
@@ -24,6 +26,37 @@ RATES = ("generator.lr", "discriminator.lr")
 """The learning rates of gantune's trainer."""
 
 _SMALL = 0.1  # of a search: what margins may take that nobody asked for
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """How far a trial has come, in shares of its length."""
+
+    number: int
+    """Negative for a trial to come."""
+    reached: float
+    """Where its last score was taken, from which it goes on."""
+    counted: float
+    """Where its training ends that has begun, which ``Ledger.trained`` holds."""
+    kimg: float
+    """Its length."""
+
+    @property
+    def begun_kimg(self) -> float:
+        return self.kimg * (self.counted - self.reached)
+
+    @property
+    def rest_kimg(self) -> float:
+        return self.kimg * (1.0 - self.counted)
+
+
+class _Plan(NamedTuple):
+    """What is left to train before the finals."""
+
+    kimg: float
+    """By all workers, without what has begun, which ``Ledger.trained`` holds."""
+    worker_kimg: float
+    """By the worker that trains most of it, with what has begun."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +74,8 @@ class Ledger:
     """How many trials had begun when the last better score came; see ``is_improvement``."""
     is_over: bool = False
     """Whether all trials and finals have ended."""
+    resumes: bool = True
+    """Whether a promoted trial goes on from its rung, and not from its start."""
 
     @property
     def least(self) -> int:
@@ -69,43 +104,65 @@ class Ledger:
             budget.time is not None and self.seconds >= budget.time
         )
 
-    def fits(self, kimg: float = 0.0) -> bool:
-        """Whether one more piece of training fits beside what has begun and what is kept for the
-        search's end. The first trial always fits, as nothing is known before it."""
-        budget = self.space.budget
-        if not self.trials:
-            return True
-        if budget.kimg is not None and self.trained + self.kept + kimg > budget.kimg:
+    @cached_property
+    def fits_new_trial(self) -> bool:
+        """Whether a new trial may begin: only one that could be trained to its end.
+
+        The first trial always may, as nothing is known before it.
+        """
+        new = _Reach(len(self.trials), 0.0, 0.0, self._longest_kimg)
+        return self.has_room and (not self.trials or self.fits(self._plan(new, 1.0)))
+
+    def fits_next_piece(self, record: TrialRecord) -> bool:
+        """Whether a trial may go on from its last rung until it may be paused again. Where no new
+        trial fits any more, it may only if it could be trained to its end."""
+        goal = self._next_percent(record) / 100 if self.fits_new_trial else 1.0
+        return self.fits(self._plan(self._reach(record), goal))
+
+    def fits_to_end(self, record: TrialRecord) -> bool:
+        """Whether a paused trial can be trained to its end beside all that is kept."""
+        return self.fits(self._plan(self._reach(record), 1.0, takes_kept=False))
+
+    def fits(self, plan: _Plan | None = None) -> bool:
+        """Whether a plan, or what has begun, leaves enough for the search's end."""
+        budget, plan = self.space.budget, plan or self._plan()
+        if budget.kimg is not None and self.trained + plan.kimg + self._end_kimg > budget.kimg:
             return False
         if budget.time is None or self.pace is None:
             return True
-        return self.seconds + self.seconds_kept + kimg * self.pace <= budget.time
+        return self.seconds + plan.worker_kimg * self.pace + self._end_seconds <= budget.time
 
-    @property
-    def fits_new_trial(self) -> bool:
-        """Whether a new trial may begin: only one that could be trained to its end."""
-        needed = self._beside_kept(len(self.trials), 0.0, 1.0)
-        return self.has_room and self.fits(needed * self._trial_kimg)
+    def _plan(
+        self, one: _Reach | None = None, goal: float = 1.0, *, takes_kept: bool = True
+    ) -> _Plan:
+        """What is left to train before the finals if ``one`` is trained up to a share of its
+        length: its own training, and the rest of the trials that must reach their end.
 
-    def fits_next_piece(self, record: TrialRecord) -> bool:
-        """Whether a paused trial may go on until it may be paused again."""
-        return self._fits_until(record, self._next_percent(record) / 100)
+        ``takes_kept``: whether ``one`` may be one of these, or take the place of one.
+        """
+        furthest, others = self._furthest[: self._kept_trials], self._running
+        added = begins = 0.0
+        if one is not None:
+            after = replace(one, counted=goal)
+            added, begins = one.kimg * (goal - one.counted), after.begun_kimg
+            others = [reach for reach in self._running if reach.number != one.number]
+            if takes_kept:
+                rivals = [reach for reach in self._furthest if reach.number != one.number]
+                furthest = sorted([after, *rivals], key=lambda reach: -reach.counted)
+                furthest = furthest[: self._kept_trials]
+        rests = sum(reach.rest_kimg for reach in furthest)
+        longest = max((reach.begun_kimg + reach.rest_kimg for reach in furthest), default=0.0)
+        # Of what other workers have begun, half is trained on average.
+        whole = begins + sum(reach.begun_kimg for reach in others) / 2 + rests
+        return _Plan(added + rests, max(begins, longest, whole / self.workers))
 
-    def fits_to_end(self, record: TrialRecord) -> bool:
-        """Whether a paused trial can still be trained to its end."""
-        return self._fits_until(record, 1.0)
-
-    def _fits_until(self, record: TrialRecord, goal: float) -> bool:
-        needed = self._beside_kept(record.number, _share(record), goal)
-        return self.fits(needed * record.budget_kimg)
-
-    def _beside_kept(self, number: int, share: float, goal: float) -> float:
-        """How much of a trial's training from one share of its budget to another is not kept for
-        the furthest trials already, which it may be or become one of."""
-        if not self._furthest:
-            return goal - share
-        lowest = min(self._furthest.values())
-        return goal - share - max(goal - self._furthest.get(number, lowest), 0.0)
+    def _reach(self, record: TrialRecord) -> _Reach:
+        reached = max(record.rungs, default=0) / 100
+        if record.outcome is not None:
+            reached = reached if self.resumes else 0.0
+            return _Reach(record.number, reached, reached, record.budget_kimg)
+        begun = self._next_percent(record) / 100
+        return _Reach(record.number, reached, begun, record.budget_kimg)
 
     def _next_percent(self, record: TrialRecord) -> int:
         return self._rule.next_percent(record.number, max(record.rungs, default=0))
@@ -139,31 +196,31 @@ class Ledger:
         seconds = sum(outcome.seconds + outcome.scoring_seconds for outcome in outcomes)
         return seconds / kimg if kimg > 0 and seconds > 0 else None
 
-    @cached_property
-    def kept(self) -> float:
-        """Kimg that the rest of the finals takes, and the trials that must reach their end."""
-        finals = self._final_kimg * self._finals_left
-        # ``trained`` holds the rest of a running trial up to its next rung.
-        begun = {r.number: self._next_percent(r) / 100 for r in self.trials if r.outcome is None}
-        rests = (1 - begun.get(number, share) for number, share in self._furthest.items())
-        return finals + self._trial_kimg * sum(rests) + self._margin_kimg
+    @property
+    def _end_kimg(self) -> float:
+        """Kimg that the rest of the finals and the margins take."""
+        return self._final_kimg * self._finals_left + self._margin_kimg
 
     @cached_property
-    def seconds_kept(self) -> float:
-        """Seconds that ``kept`` takes with all workers; 0 before the pace is known."""
-        pace, finals = self.pace or 0.0, math.ceil(self._finals_left / self.workers)
-        rests = [self._trial_kimg * (1 - share) for share in self._furthest.values()]
-        completions = max(max(rests, default=0.0), sum(rests) / self.workers)
+    def _end_seconds(self) -> float:
+        """Seconds that they take with all workers; 0 before the pace is known."""
+        finals = math.ceil(self._finals_left / self.workers)
         # One trial after the other, first at twice and half each rate, then further.
         rounds = 2 * math.ceil(len(rates(self.space)) * 2 / self.workers)
-        margins = rounds * contenders(self.space) * self._final_kimg if self.has_margins else 0.0
-        return pace * (finals * self._final_kimg + completions + margins)
+        margins = rounds * contenders(self.space) if self.has_margins else 0
+        return (self.pace or 0.0) * self._final_kimg * (finals + margins)
 
     @cached_property
     def _trial_kimg(self) -> float:
         if self.trials:
             return self.trials[0].budget_kimg
         return float(self.space.first_config().kimg)
+
+    @cached_property
+    def _longest_kimg(self) -> float:
+        """The length of the longest trial that the space may draw."""
+        found = self.space.tree.values_at(("kimg",)) if self.space.own_trainer is None else []
+        return max([float(value) for value in found if is_number(value)], default=self._trial_kimg)
 
     @property
     def _final_kimg(self) -> float:
@@ -201,18 +258,27 @@ class Ledger:
             limits.append(budget.time * self.workers / self.pace)
         return min(limits, default=0.0)
 
+    @property
+    def _kept_trials(self) -> int:
+        """How many trials are kept room to reach their end: where trials are paused, as many as
+        must. Where none is, each trial has its room from its start."""
+        return self.least if self.space.pruning.pauses else 0
+
     @cached_property
-    def _furthest(self) -> dict[int, float]:
-        """The trials that are kept room to reach their end where trials are paused, by number: what
-        share of their budget they have reached. A negative number is a trial to come."""
-        if not self.space.pruning.pauses:
-            return {}
-        alive = [r for r in self.trials if r.outcome is None or not r.outcome.is_failure]
-        alive = [r for r in alive if r.outcome is None or r.outcome.ending != "pruned"]
-        shares = {-place - 1: 0.0 for place in range(self.least)}
-        shares |= {record.number: _share(record) for record in alive}
-        furthest = sorted(shares.items(), key=lambda one: (-one[1], one[0] < 0, one[0]))
-        return dict(furthest[: self.least])
+    def _furthest(self) -> list[_Reach]:
+        """The trials that have come furthest and may reach their end, one more than are kept room;
+        where there are fewer, trials to come."""
+        ended = [r for r in self.trials if r.outcome is not None and not r.outcome.is_failure]
+        alive = [self._reach(r) for r in ended if r.outcome and r.outcome.ending != "pruned"]
+        alive += self._running
+        most = heapq.nsmallest(
+            self._kept_trials + 1, alive, key=lambda reach: (-reach.counted, reach.number)
+        )
+        return [*most, *[_Reach(-1, 0.0, 0.0, self._longest_kimg)] * self._kept_trials]
+
+    @cached_property
+    def _running(self) -> list[_Reach]:
+        return [self._reach(record) for record in self.trials if record.outcome is None]
 
     @property
     def expected_kimg(self) -> float | None:
@@ -243,11 +309,6 @@ class Ledger:
         if searched is None:
             searched = budget.trials * self._trial_kimg
         return searched + most_finalists(self.space, self.trials) * self._final_kimg
-
-
-def _share(record: TrialRecord) -> float:
-    """The share of its budget at which a trial's last score was taken."""
-    return max(record.rungs, default=0) / 100
 
 
 def rates(space: SearchSpace) -> Sequence[str]:

@@ -35,7 +35,7 @@ from gantune.tuner.finals.finalists import (
     start_finalist,
     survivors,
 )
-from gantune.tuner.pruning import best_paused, make_rule
+from gantune.tuner.pruning import make_rule
 from gantune.tuner.recovery import (
     check_same_study,
     enqueue_start_points,
@@ -159,7 +159,7 @@ class Driver:
         goes_on = rule.goes_on(self._trials, number, percent, can_pause=can_pause)
         is_promoted = self._record(assignment).promoted >= percent
         if goes_on and can_pause and not is_promoted:
-            goes_on = self._ledger().fits()  # it counts as begun
+            goes_on = self._ledger().fits_next_piece(self._record(assignment))
         if rule.pauses and goes_on and not is_promoted:
             self._trials.set_promoted(number, percent)
         if not goes_on:
@@ -292,8 +292,8 @@ class Driver:
         if ledger.fits_new_trial:
             sampler = make_sampler(self.space.sampler, self._trials.count)
             return self._trial_assignment(self._trials.ask(sampler))
-        if ledger.has_room:  # but not for a whole trial: the best that can still end use the rest
-            for record in best_paused(records):
+        if ledger.has_room and ledger.resumes:  # no whole trial fits any more
+            for record in self._rule.leftover(records):
                 if ledger.fits_to_end(record):
                     return self._promote(record)
         needed = self._rule.needed(records, ledger.least)
@@ -309,7 +309,10 @@ class Driver:
         improved = int(self._trials.attributes.get("improved", 0))
         workers = self._context.timing.workers
         records, finalists = self.trials(), self.finalists()
-        return Ledger(self.space, records, finalists, self.seconds, workers, improved)
+        resumes = not self._trials.attributes.get("cannot_resume", False)
+        return Ledger(
+            self.space, records, finalists, self.seconds, workers, improved, resumes=resumes
+        )
 
     def _record(self, assignment: Assignment) -> TrialRecord:
         return self._study(assignment).record(assignment.number)

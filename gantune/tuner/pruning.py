@@ -50,6 +50,10 @@ class PruningRule(Protocol):
         """The paused trial that is promoted next, whatever its rank, once no other trial begins or
         is due: so that ``least`` trials reach the end."""
 
+    def leftover(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
+        """The paused trials in the order in which they get what is left of a budget that has no
+        room for a whole trial."""
+
     def next_percent(self, number: int, percent: int) -> int:
         """The rung after ``percent`` at which a trial may be paused or stop; 100 at the latest."""
 
@@ -79,6 +83,9 @@ class NoPruning:
 
     def needed(self, records: Sequence[TrialRecord], least: int) -> TrialRecord | None:
         return None
+
+    def leftover(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
+        return ()
 
     def next_percent(self, number: int, percent: int) -> int:
         return 100
@@ -180,6 +187,15 @@ class Halving:
                 return best_at(paused, percent)[0]
         return None
 
+    def leftover(self, records: Sequence[TrialRecord]) -> Iterable[TrialRecord]:
+        """Those first that have passed most rungs, and of these the best scores."""
+
+        def order(record: TrialRecord) -> tuple[float, ...]:
+            percent, rungs = _reached(record), self._rungs_of(record.number)
+            return -sum(rung <= percent for rung in rungs), record.rungs[percent]
+
+        return sorted((r for r in records if r.is_paused and r.rungs), key=order)
+
     def next_percent(self, number: int, percent: int) -> int:
         return next((rung for rung in self._rungs_of(number) if rung > percent), 100)
 
@@ -248,12 +264,6 @@ def make_rule(pruning: Pruning) -> PruningRule:
 def best_at(records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:
     """Records by their score at a rung, best first; of two that are equal the earlier trial."""
     return sorted(records, key=lambda record: (record.rungs[percent], record.number))
-
-
-def best_paused(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The paused trials: the furthest first, and of those at one rung the best score."""
-    paused = [record for record in records if record.is_paused and record.rungs]
-    return sorted(paused, key=lambda r: (-_reached(r), r.rungs[_reached(r)], r.number))
 
 
 def ties_at(better: TrialRecord, worse: TrialRecord, percent: int) -> bool:

@@ -13,7 +13,7 @@ from gantune.errors import RunError, ScoreError
 from gantune.events import LogFileObserver, Observer
 from gantune.io.trust import check_database
 from gantune.run_folder.run import RunFolder, read_protocol, read_rung_protocol
-from gantune.scores.score import Protocol
+from gantune.scores.score import Protocol, warnings
 from gantune.space import SearchSpace, load_space
 from gantune.trial.records import TrialRecord
 from gantune.tuner.budget import Ledger, budget_key
@@ -95,15 +95,23 @@ class RunState:
 
     @property
     def best_training(self) -> TrialRecord | None:
-        """The training whose checkpoint is handed out: the winner's trial or one of its finals,
-        whichever has the best score of those whose checkpoint is there. Before there is a winner it
-        is the best trial."""
-        if self.winner is None or self.best is None:
-            return self.best
-        finals = [record for record in self.finalists if record.origin == self.winner.origin]
-        scored = [record for record in (self.best, *finals) if record.value is not None]
-        kept = [record for record in scored if self.folder.trial(record.name).has_best]
-        return min(kept or scored, key=lambda record: record.value or 0.0)
+        """The training whose checkpoint is handed out: of the winner's trial and its finals, the
+        one with the best score; before there is a winner, of all trials.
+
+        Those whose checkpoint is there come first, then those whose score has no warnings. Finals
+        of another length count too: their scores are of the same protocol.
+        """
+        candidates = self.survivors
+        if self.winner is not None:
+            finals = [r for r in self.finalists if r.origin == self.winner.origin]
+            candidates = [r for r in (self.trials[self.winner.origin], *finals) if r.score]
+
+        def order(record: TrialRecord) -> tuple[bool, bool, float]:
+            is_kept = self.folder.trial(record.name).best.exists()
+            assert record.score is not None
+            return not is_kept, bool(warnings(record.score)), record.score.value
+
+        return min(candidates, key=order, default=None)
 
     @cached_property
     def survivors(self) -> list[TrialRecord]:

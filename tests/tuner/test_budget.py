@@ -115,7 +115,7 @@ def test_a_small_budget_is_used(
     """Beside the finals there is room for two trials, which they need; with 20 more for five to
     their first rung, and then for the rest of the best of these, which was not due."""
     driver = make_driver(tmp_path, toy_space(tmp_path, *HALVING, f"budget.{limit}={size}"))
-    run_out(driver, Clock(monkeypatch))
+    assert run_out(driver, Clock(monkeypatch)) <= size
     trials = driver.trials()
     assert (len(trials), sum(record.value is not None for record in trials)) == (begun, ended)
 
@@ -222,10 +222,61 @@ def test_several_workers_stay_within_a_budget_of_kimg(
     tmp_path: Path, rule: str, slots: int
 ) -> None:
     space = toy_space(tmp_path, *HALVING, f"pruning.rule={rule}", "budget.kimg=200")
-    driver = make_driver(tmp_path, space)
+    assert 170 <= spent_by(make_driver(tmp_path, space), slots) <= 200
+
+
+def spent_by(driver: Driver, slots: int) -> float:
+    """Kimg that all trials and finals train with a number of workers."""
     play(driver, by_lr, slots)
     outcomes = [r.outcome for r in (*driver.trials(), *driver.finalists())]
-    assert 170 <= sum(outcome.kimg for outcome in outcomes if outcome is not None) <= 200
+    return sum(outcome.kimg for outcome in outcomes if outcome is not None)
+
+
+def running(number: int, rungs: dict[int, float]) -> TrialRecord:
+    return replace(record(number, rungs), outcome=None)
+
+
+def test_what_is_kept_for_the_furthest_trials_is_given_once(tmp_path: Path) -> None:
+    """Two trials train their last half and are the furthest; a third one waits at 50%."""
+    trials = [running(0, {50: 1.0}), running(1, {50: 2.0}), record(2, {50: 3.0})]
+    trials[2] = replace(trials[2], outcome=Outcome("paused", 5.0))
+
+    def ledger(kimg: float) -> Ledger:
+        space = toy_space(tmp_path, *HALVING, f"budget.kimg={kimg}")
+        return Ledger(space, trials, [], 0.0, 3)
+
+    assert not ledger(89.9).fits_next_piece(trials[2])  # 10 + 10 + 5, and 60 for the finals
+    assert ledger(90).fits_next_piece(trials[2])
+    assert not ledger(94.9).fits_new_trial
+    assert ledger(95).fits_new_trial
+
+
+def test_a_piece_that_begins_takes_its_time(tmp_path: Path) -> None:
+    """With a second for each kimg: two trials have ended, and a third one is at its second rung."""
+    whole = Outcome("completed", 10.0, score=score(1.0), seconds=10.0)
+    ended = [replace(record(n, {10: 1.0, 50: 1.0, 100: 1.0}), outcome=whole) for n in range(2)]
+    trials = [*ended, running(2, {10: 1.0, 50: 1.0})]
+    space = toy_space(tmp_path, *HALVING, "budget.time=100")
+    assert Ledger(space, trials, [], 35.0, 1).fits_next_piece(trials[2])
+    assert not Ledger(space, trials, [], 35.1, 1).fits_next_piece(trials[2])
+
+
+def test_a_trial_that_cannot_go_on_from_its_rung_needs_its_whole_length(tmp_path: Path) -> None:
+    whole = Outcome("completed", 10.0, score=score(1.0))
+    ended = [replace(record(n, {10: 1.0, 50: 1.0, 100: 1.0}), outcome=whole) for n in range(2)]
+    paused = replace(record(2, {10: 1.0, 50: 1.0}), outcome=Outcome("paused", 5.0))
+    space = toy_space(tmp_path, *HALVING, "budget.kimg=91")
+    assert Ledger(space, [*ended, paused], [], 0.0, 1).fits_to_end(paused)
+    assert not Ledger(space, [*ended, paused], [], 0.0, 1, resumes=False).fits_to_end(paused)
+
+
+def test_a_new_trial_has_room_for_the_longest_length_of_the_space(tmp_path: Path) -> None:
+    whole = Outcome("completed", 10.0, score=score(1.0))
+    ended = [replace(record(n, {10: 1.0, 50: 1.0, 100: 1.0}), outcome=whole) for n in range(2)]
+    lengths = ("kimg={choices: [10, 40]}", "finalists.top=0")
+    for limit, fits in ((59, False), (60, True)):
+        space = toy_space(tmp_path, *HALVING, *lengths, f"budget.kimg={limit}")
+        assert Ledger(space, ended, [], 0.0, 1).fits_new_trial is fits
 
 
 def test_the_expected_training_of_halving_lies_between_its_factor_and_a_half(

@@ -64,9 +64,10 @@ def answer(run: RunData) -> Section:
         metrics = extra_metrics_text(scored.recall, scored.coverage)
     training = state.best_training
     commands = [(f"gantune train {quote(str(run.folder.best))}", "trains the best config")]
-    if training is not None and run.folder.trial(training.name).best.exists():
-        sample = f"gantune sample {quote(str(run.folder.path))} -n 64 -o grid.png"
-        commands.append((sample, "draws samples"))
+    checkpoint = run.folder.trial((training or best).name).best
+    if checkpoint.exists():
+        sample = f"gantune sample {quote(str(checkpoint))} -n 64 -o grid.png"
+        commands.append((sample, "draws samples from its best training"))
     why = "the trainer scores itself" if score.protocol.is_external else "there are no sample grids"
     return section(
         "answer",

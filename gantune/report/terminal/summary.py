@@ -240,14 +240,14 @@ def _remarks(state: RunState) -> Iterator[Text]:
 def _files(state: RunState) -> Iterator[Text]:
     """Files to look at."""
     folder = state.folder
-    best = state.best_training
-    if best is None:
+    training = state.best_training
+    if state.best is None or training is None:
         yield _named("files", str(folder.path))
         return
-    home = folder.trial(best.name)
+    home, saved = folder.trial(state.best.name), folder.trial(training.name).external_best
     yield _named("config", str(folder.best))
-    if home.external_best.exists():
-        yield _named("saved", f"{home.external_best}, what the trainer wrote")
+    if saved.exists():
+        yield _named("saved", f"{saved}, what the trainer wrote")
     if home.path.exists() and (home.grids() or not home.external_best.exists()):
         yield _named("samples", f"{home.path}/samples-*.png")
     if home.neighbours.exists():
@@ -260,11 +260,12 @@ def _next_steps(state: RunState, interrupted: bool, found: Sequence[Suggestion])
     folder = state.folder
     if folder.report.exists():
         yield _named("report", f"{folder.report}, to open in a browser")
-    best = state.best_training
-    if best is not None:
+    training = state.best_training
+    if training is not None:
         yield _named("train it", f"gantune train {quote(str(folder.best))}", "bold cyan")
-        if folder.trial(best.name).best.exists():
-            sample = f"gantune sample {quote(str(folder.path))} -n 64 -o grid.png"
+        checkpoint = folder.trial(training.name).best
+        if checkpoint.exists():
+            sample = f"gantune sample {quote(str(checkpoint))} -n 64 -o grid.png"
             yield _named("sample it", sample, "bold cyan")
     elif (what := cure(state)) is not None and what.command:
         more = ", ..." if len(what.proposals) > 1 else ""
