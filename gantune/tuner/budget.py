@@ -35,7 +35,7 @@ class _Reach:
     number: int
     """Negative for a trial to come."""
     reached: float
-    """Where its last score was taken, from which it goes on."""
+    """From where it goes on: where its last score was taken, or its start."""
     counted: float
     """Where its training ends that has begun, which ``Ledger.trained`` holds."""
     kimg: float
@@ -56,7 +56,7 @@ class _Plan(NamedTuple):
     kimg: float
     """By all workers, without what has begun, which ``Ledger.trained`` holds."""
     worker_kimg: float
-    """By the worker that trains most of it, with what has begun."""
+    """By the worker that trains most of it, with what has begun, where the work is shared well."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Ledger:
     def fits_new_trial(self) -> bool:
         """Whether a new trial may begin: only one that could be trained to its end.
 
-        The first trial always may, as nothing is known before it.
+        The first trial needs no room, as nothing is known before it.
         """
         new = _Reach(len(self.trials), 0.0, 0.0, self._longest_kimg)
         return self.has_room and (not self.trials or self.fits(self._plan(new, 1.0)))
@@ -125,7 +125,10 @@ class Ledger:
 
     def fits(self, plan: _Plan | None = None) -> bool:
         """Whether a plan, or what has begun, leaves enough for the search's end."""
-        budget, plan = self.space.budget, plan or self._plan()
+        budget = self.space.budget
+        if budget.kimg is None and budget.time is None:
+            return True
+        plan = self._plan() if plan is None else plan
         if budget.kimg is not None and self.trained + plan.kimg + self._end_kimg > budget.kimg:
             return False
         if budget.time is None or self.pace is None:
@@ -159,7 +162,7 @@ class Ledger:
     def _reach(self, record: TrialRecord) -> _Reach:
         reached = max(record.rungs, default=0) / 100
         if record.outcome is not None:
-            reached = reached if self.resumes else 0.0
+            reached = 0.0 if record.is_paused and not self.resumes else reached
             return _Reach(record.number, reached, reached, record.budget_kimg)
         begun = self._next_percent(record) / 100
         return _Reach(record.number, reached, begun, record.budget_kimg)
@@ -196,7 +199,7 @@ class Ledger:
         seconds = sum(outcome.seconds + outcome.scoring_seconds for outcome in outcomes)
         return seconds / kimg if kimg > 0 and seconds > 0 else None
 
-    @property
+    @cached_property
     def _end_kimg(self) -> float:
         """Kimg that the rest of the finals and the margins take."""
         return self._final_kimg * self._finals_left + self._margin_kimg
@@ -219,18 +222,24 @@ class Ledger:
     @cached_property
     def _longest_kimg(self) -> float:
         """The length of the longest trial that the space may draw."""
-        found = self.space.tree.values_at(("kimg",)) if self.space.own_trainer is None else []
+        tree, path = self.space.tree, ("kimg",)
+        found = tree.values_at(path) if not tree.takes_any or tree.at(path) else []
         return max([float(value) for value in found if is_number(value)], default=self._trial_kimg)
 
     @property
     def _final_kimg(self) -> float:
-        return self.space.finalists.budget(self._trial_kimg)
+        return self.space.finalists.budget(self._longest_kimg)
 
     @property
     def _finals_left(self) -> int:
         # Which other trials an earlier plan trained again says nothing of the plan to come.
-        starts = {record.number for record in start_finalist(self.space, self.trials)}
-        trained = sum(record.origin in starts for record in self.finalists)
+        starts = {
+            record.number: self.space.finalists.budget(record.budget_kimg)
+            for record in start_finalist(self.space, self.trials)
+        }
+        trained = sum(
+            r.origin in starts and starts[r.origin] == r.budget_kimg for r in self.finalists
+        )
         return max(most_finalists(self.space, self.trials) - trained, 0)
 
     @property
@@ -266,13 +275,15 @@ class Ledger:
 
     @cached_property
     def _furthest(self) -> list[_Reach]:
-        """The trials that have come furthest and may reach their end, one more than are kept room;
-        where there are fewer, trials to come."""
+        """The trials that have come furthest and may reach their end, one more than are kept room,
+        and then as many trials to come as are kept room."""
         ended = [r for r in self.trials if r.outcome is not None and not r.outcome.is_failure]
         alive = [self._reach(r) for r in ended if r.outcome and r.outcome.ending != "pruned"]
         alive += self._running
         most = heapq.nsmallest(
-            self._kept_trials + 1, alive, key=lambda reach: (-reach.counted, reach.number)
+            self._kept_trials + 1,
+            alive,
+            key=lambda reach: (-reach.counted, -reach.kimg, reach.number),
         )
         return [*most, *[_Reach(-1, 0.0, 0.0, self._longest_kimg)] * self._kept_trials]
 

@@ -158,7 +158,8 @@ class Driver:
         can_pause = rule.pauses and can_pause and not cannot_resume
         goes_on = rule.goes_on(self._trials, number, percent, can_pause=can_pause)
         is_promoted = self._record(assignment).promoted >= percent
-        if goes_on and can_pause and not is_promoted:
+        has_survivor = any(100 in r.rungs for r in self.trials() if r.value is not None)
+        if rule.pauses and goes_on and not is_promoted and (can_pause or has_survivor):
             goes_on = self._ledger().fits_next_piece(self._record(assignment))
         if rule.pauses and goes_on and not is_promoted:
             self._trials.set_promoted(number, percent)

@@ -96,22 +96,23 @@ class RunState:
     @property
     def best_training(self) -> TrialRecord | None:
         """The training whose checkpoint is handed out: of the winner's trial and its finals, the
-        one with the best score; before there is a winner, of all trials.
+        one with the best score. Before there is a winner it is the best trial.
 
         Those whose checkpoint is there come first, then those whose score has no warnings. Finals
         of another length count too: their scores are of the same protocol.
         """
-        candidates = self.survivors
-        if self.winner is not None:
-            finals = [r for r in self.finalists if r.origin == self.winner.origin]
-            candidates = [r for r in (self.trials[self.winner.origin], *finals) if r.score]
+        if self.winner is None:
+            return self.best
+        finals = [record for record in self.finalists if record.origin == self.winner.origin]
 
         def order(record: TrialRecord) -> tuple[bool, bool, float]:
-            is_kept = self.folder.trial(record.name).best.exists()
+            home = self.folder.trial(record.name)
             assert record.score is not None
+            is_kept = home.best.exists() or home.external_best.exists()
             return not is_kept, bool(warnings(record.score)), record.score.value
 
-        return min(candidates, key=order, default=None)
+        records = (self.trials[self.winner.origin], *finals)
+        return min((r for r in records if r.score is not None), key=order)
 
     @cached_property
     def survivors(self) -> list[TrialRecord]:

@@ -265,9 +265,14 @@ def test_a_trial_that_cannot_go_on_from_its_rung_needs_its_whole_length(tmp_path
     whole = Outcome("completed", 10.0, score=score(1.0))
     ended = [replace(record(n, {10: 1.0, 50: 1.0, 100: 1.0}), outcome=whole) for n in range(2)]
     paused = replace(record(2, {10: 1.0, 50: 1.0}), outcome=Outcome("paused", 5.0))
-    space = toy_space(tmp_path, *HALVING, "budget.kimg=91")
-    assert Ledger(space, [*ended, paused], [], 0.0, 1).fits_to_end(paused)
-    assert not Ledger(space, [*ended, paused], [], 0.0, 1, resumes=False).fits_to_end(paused)
+
+    def ledger(kimg: float, *, resumes: bool) -> Ledger:
+        space = toy_space(tmp_path, *HALVING, f"budget.kimg={kimg}")
+        return Ledger(space, [*ended, paused], [], 0.0, 1, resumes=resumes)
+
+    assert ledger(90, resumes=True).fits_to_end(paused)  # 10 + 10 + 5 + 5, and 60 for the finals
+    assert not ledger(94.9, resumes=False).fits_to_end(paused)
+    assert ledger(95, resumes=False).fits_to_end(paused)
 
 
 def test_a_new_trial_has_room_for_the_longest_length_of_the_space(tmp_path: Path) -> None:
