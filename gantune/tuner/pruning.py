@@ -20,6 +20,10 @@ from gantune.space.settings import Pruning
 from gantune.trial.records import Standing, TrialRecord
 from gantune.tuner.study import Study
 
+_FACTOR_OF_TIES = 2.25
+"""An estimate of one in how many trials goes on from a rung where ties do: of 60, 100 and 100
+trials of three searches of two rungs, 17, 22 and 21% came to their end."""
+
 
 class PruningRule(Protocol):
     """Decides at rungs. ``number`` is a trial's; ``percent`` is a rung in percent of the budget."""
@@ -200,8 +204,7 @@ class Halving:
         return next((rung for rung in self._rungs_of(number) if rung > percent), 100)
 
     def expected_share(self, trials: int, least: int) -> float | None:
-        # An estimate between 2, the factor where all tie, and that of the rule, where none do.
-        factor = math.sqrt(2 * self._factor) if self._noise else self._factor
+        factor = min(self._factor, _FACTOR_OF_TIES) if self._noise else self._factor
         begun = Counter(self._ladder(number) for number in range(trials))
         whole = 0.0
         for ladder, count in begun.items():

@@ -284,13 +284,11 @@ def test_a_new_trial_has_room_for_the_longest_length_of_the_space(tmp_path: Path
         assert Ledger(space, ended, [], 0.0, 1).fits_new_trial is fits
 
 
-def test_the_expected_training_of_halving_lies_between_its_factor_and_a_half(
-    tmp_path: Path,
-) -> None:
+def test_the_expected_training_of_halving_is_larger_with_ties(tmp_path: Path) -> None:
     space = toy_space(tmp_path, *HALVING, "budget.trials=27", "finalists.top=0")
     ledger = Ledger(space, [record(0, {10: 5.0})], [], 0.0, 1)
-    # To 10%, to 50%, to the end; of the 27 the share that goes on is 1 / sqrt(2 * 3).
-    assert ledger.expected_kimg == pytest.approx(27 * 1 + 11 * 4 + 4 * 5)
+    # To 10%, to 50%, to the end; of 2.25 one goes on.
+    assert ledger.expected_kimg == pytest.approx(27 * 1 + 12 * 4 + 5 * 5)
     assert ledger.most_kimg == ledger.expected_kimg
     plain = toy_space(tmp_path, *HALVING, "budget.trials=27", "pruning.noise=0")
     expected = Ledger(plain, [record(0, {10: 5.0})], [], 0.0, 1).expected_kimg
