@@ -111,33 +111,37 @@ class Ledger:
         The first trial needs no room, as nothing is known before it.
         """
         new = _Reach(len(self.trials), 0.0, 0.0, self._longest_kimg)
-        return self.has_room and (not self.trials or self.fits(self._plan(new, 1.0)))
+        return self.has_room and (not self.trials or self._fits(new, 1.0))
 
     def fits_next_piece(self, record: TrialRecord) -> bool:
         """Whether a trial may go on from its last rung until it may be paused again. Where no new
         trial fits any more, it may only if it could be trained to its end."""
         goal = self._next_percent(record) / 100 if self.fits_new_trial else 1.0
-        return self.fits(self._plan(self._reach(record), goal))
+        return self._fits(self._reach(record), goal)
 
     def fits_to_end(self, record: TrialRecord) -> bool:
         """Whether a paused trial can be trained to its end beside all that is kept."""
-        return self.fits(self._plan(self._reach(record), 1.0, takes_kept=False))
+        return self._fits(self._reach(record), 1.0, takes_kept=False)
 
-    def fits(self, plan: _Plan | None = None) -> bool:
-        """Whether a plan, or what has begun, leaves enough for the search's end."""
+    def fits(self) -> bool:
+        """Whether what has begun leaves enough for the search's end."""
+        return self._fits()
+
+    def _fits(
+        self, one: _Reach | None = None, goal: float = 1.0, *, takes_kept: bool = True
+    ) -> bool:
+        """Whether that holds if ``one`` is trained up to a share of its length."""
         budget = self.space.budget
         if budget.kimg is None and budget.time is None:
             return True
-        plan = self._plan() if plan is None else plan
+        plan = self._plan(one, goal, takes_kept)
         if budget.kimg is not None and self.trained + plan.kimg + self._end_kimg > budget.kimg:
             return False
         if budget.time is None or self.pace is None:
             return True
         return self.seconds + plan.worker_kimg * self.pace + self._end_seconds <= budget.time
 
-    def _plan(
-        self, one: _Reach | None = None, goal: float = 1.0, *, takes_kept: bool = True
-    ) -> _Plan:
+    def _plan(self, one: _Reach | None, goal: float, takes_kept: bool) -> _Plan:
         """What is left to train before the finals if ``one`` is trained up to a share of its
         length: its own training, and the rest of the trials that must reach their end.
 

@@ -158,8 +158,8 @@ class Driver:
         can_pause = rule.pauses and can_pause and not cannot_resume
         goes_on = rule.goes_on(self._trials, number, percent, can_pause=can_pause)
         is_promoted = self._record(assignment).promoted >= percent
-        has_survivor = any(100 in r.rungs for r in self.trials() if r.value is not None)
-        if rule.pauses and goes_on and not is_promoted and (can_pause or has_survivor):
+        is_asked = rule.pauses and goes_on and not is_promoted
+        if is_asked and (can_pause or _has_survivor(self.trials())):  # it stops for good otherwise
             goes_on = self._ledger().fits_next_piece(self._record(assignment))
         if rule.pauses and goes_on and not is_promoted:
             self._trials.set_promoted(number, percent)
@@ -299,8 +299,8 @@ class Driver:
                     return self._promote(record)
         needed = self._rule.needed(records, ledger.least)
         # What the end takes is kept. It takes more where promoted trials fail.
-        has_survivor = any(100 in r.rungs for r in records if r.value is not None)
-        if needed is not None and (ledger.fits() or not (has_survivor or ledger.is_spent)):
+        must = not (_has_survivor(records) or ledger.is_spent)
+        if needed is not None and (ledger.fits() or must):
             return self._promote(needed)
         if not any(record.outcome is None for record in records):
             self._end_trials(records)
@@ -422,3 +422,8 @@ class Driver:
 
     def _study(self, assignment: Assignment) -> Study:
         return self._trials if assignment.kind == "trial" else self._finals
+
+
+def _has_survivor(records: Sequence[TrialRecord]) -> bool:
+    """Whether a trial has come to its end with a score."""
+    return any(100 in record.rungs for record in records if record.value is not None)
