@@ -5,12 +5,11 @@ for any of these, ``flush_results``. It never waits and starts nothing itself.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from optuna.storages import BaseStorage
-from optuna.trial import Trial, TrialState
+from optuna.trial import TrialState
 
 from gantune.config import AnyConfig
 from gantune.errors import TrainingError
@@ -27,6 +26,7 @@ from gantune.trial.records import (
     Wait,
 )
 from gantune.tuner.annotations import annotate_outcome, annotate_promotion, attach_pictures
+from gantune.tuner.assignments import Assignments
 from gantune.tuner.budget import Ledger, budget_key, is_improvement
 from gantune.tuner.finals.finalists import (
     PlannedFinal,
@@ -86,6 +86,7 @@ class Driver:
             warmup_seconds=float(self._trials.attributes.get("readying_seconds", 0.0)),
         )
         self._crashes: list[str] = []
+        self._assignments = Assignments(space, context.resolve, judges_alone=context.judges_alone)
         self._results = ResultsWriter(folder, self._trials, self._finals, context.header)
         self._state: RunState | None = None  # cached until something happens
         identity = {"space": space.hash, "protocol": context.protocol}
@@ -223,7 +224,7 @@ class Driver:
         """Writes ``trials.csv``, ``best.yaml`` and the studies' notes, from the studies."""
         state, best = self.state(), None
         if state.best is not None:
-            best = self._config_of(state.best)
+            best = self._assignments.config_of(state.best)
         if best is not None and state.winner is not None:  # trained with the finals' budget
             best = best.replaced(kimg=self.space.finalists.budget(best.kimg))
         self._results.write(state, best)
@@ -261,9 +262,6 @@ class Driver:
         if self._results.is_behind:
             self.write()
 
-    def _config_of(self, record: TrialRecord) -> AnyConfig:
-        return self._context.resolve(self.space.configs_of(record.params))
-
     def _next(self) -> Assignment | Wait | Done:
         if self._resumed:
             return self._resumed.pop(0)
@@ -280,7 +278,7 @@ class Driver:
         self.space.sample_config(trial)
         queued = trial.user_attrs
         run = PlannedFinal(queued["origin"], queued["seed"], queued["budget_kimg"])
-        return self._finalist_assignment(trial.number, run)
+        return self._assignments.finalist(trial.number, run, self.trials()[run.origin])
 
     def _next_trial(self) -> Assignment | None:
         """A promoted or a new trial. ``None`` if there is neither; if no trial runs either, the
@@ -292,7 +290,7 @@ class Driver:
                 return self._promote(record)
         if ledger.fits_new_trial:
             sampler = make_sampler(self.space.sampler, self._trials.count)
-            return self._trial_assignment(self._trials.ask(sampler))
+            return self._assignments.new(self._trials.ask(sampler))
         if ledger.has_room and ledger.resumes:  # no whole trial fits any more
             for record in self._rule.leftover(records):
                 if ledger.fits_to_end(record):
@@ -321,7 +319,7 @@ class Driver:
     def _promote(self, record: TrialRecord) -> Assignment:
         if self._trials.attributes.get("cannot_resume", False):
             drop_copy(self.folder.trial(record.name).external_last)
-        percent, assignment = max(record.rungs), self._assignment_of(record)
+        percent, assignment = max(record.rungs), self._assignments.again(record)
         self._trials.promote(record.number, percent)
         annotate_promotion(self._trials, assignment, percent)
         return assignment
@@ -354,7 +352,7 @@ class Driver:
             if record.is_paused and record.outcome is not None:
                 standing = standings.get(record.number)
                 outcome = replace(record.outcome, ending="pruned", standing=standing)
-                self._end(self._assignment_of(record), outcome)
+                self._end(self._assignments.again(record), outcome)
         self._trials.set_attribute("closed", budget_key(self.space))
 
     @property
@@ -392,33 +390,12 @@ class Driver:
         for record in self.trials():
             if record.outcome is None:
                 sampler = make_sampler(self.space.sampler, record.number)
-                yield self._trial_assignment(self._trials.trial(record.number, sampler))
+                yield self._assignments.new(self._trials.trial(record.number, sampler))
         for record in self.finalists():
             if record.outcome is None and record.origin is not None and record.seed is not None:
                 run = PlannedFinal(record.origin, record.seed, record.budget_kimg)
-                yield self._finalist_assignment(record.number, run)
-
-    def _trial_assignment(self, trial: Trial) -> Assignment:
-        config = self._context.resolve(self.space.sample_config(trial))
-        trial.set_user_attr("budget_kimg", config.kimg)
-        return self._assignment(f"trials/{trial.number:04d}", config, trial.params)
-
-    def _assignment_of(self, record: TrialRecord) -> Assignment:
-        """A trial with all its parameters, as it was handed out before."""
-        return self._assignment(record.name, self._config_of(record), record.params)
-
-    def _finalist_assignment(self, number: int, run: PlannedFinal) -> Assignment:
-        """The config of a finalist's trial, with another seed and budget."""
-        origin = self.trials()[run.origin]
-        config = self._config_of(origin).replaced(seed=run.seed, kimg=run.kimg)
-        return self._assignment(f"finalists/{number:04d}", config, origin.params)
-
-    def _assignment(self, name: str, config: AnyConfig, params: Mapping[str, Any]) -> Assignment:
-        rungs = (*self.space.pruning.shares, 1.0)
-        has_peers = self.space.compares_settings and not self._context.judges_alone
-        decided = (params.get(decision.name) for decision in self.space.tree.decisions)
-        taken = tuple(str(one) for one in decided if one is not None)
-        return Assignment(name, config, rungs, self.space.stability, has_peers, taken)
+                origin = self.trials()[record.origin]
+                yield self._assignments.finalist(record.number, run, origin)
 
     def _study(self, assignment: Assignment) -> Study:
         return self._trials if assignment.kind == "trial" else self._finals
