@@ -29,7 +29,7 @@ class Assignments:
         return self._resolve(self._space.configs_of(record.params))
 
     def new(self, trial: Trial) -> Assignment:
-        """A trial that begins, or is trained again: samples its parameters, and stores its length."""
+        """A trial that begins or is unfinished: samples its parameters and stores its length."""
         config = self._resolve(self._space.sample_config(trial))
         trial.set_user_attr("budget_kimg", config.kimg)
         return self._made(f"trials/{trial.number:04d}", config, trial.params)

@@ -271,11 +271,20 @@ class Ledger:
             limits.append(budget.time * self.workers / self.pace)
         return min(limits, default=0.0)
 
-    @property
+    @cached_property
     def _kept_trials(self) -> int:
         """How many trials are kept room to reach their end: where trials are paused, as many as
-        must. Where none is, each trial has its room from its start."""
-        return self.least if self.space.pruning.pauses else 0
+        must, or as the budget has room for. Where none is, each has its room from its start."""
+        if not self.space.pruning.pauses:
+            return 0
+        budget, rooms = self.space.budget, []
+        if budget.kimg is not None:
+            finals = most_finalists(self.space, self.trials) * self._final_kimg
+            rooms.append(budget.kimg - finals - self._margin_kimg)
+        if budget.time is not None and self.pace is not None:
+            rooms.append((budget.time - self._end_seconds) * self.workers / self.pace)
+        most = min((int(room / self._longest_kimg) for room in rooms), default=self.least)
+        return min(self.least, max(most, 1))
 
     @cached_property
     def _furthest(self) -> list[_Reach]:

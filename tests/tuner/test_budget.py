@@ -232,6 +232,18 @@ def spent_by(driver: Driver, slots: int) -> float:
     return sum(outcome.kimg for outcome in outcomes if outcome is not None)
 
 
+@pytest.mark.parametrize("limit", ["kimg", "time"])
+def test_a_budget_without_room_for_all_finalists_is_used(
+    tmp_path: Path, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten finals take 100, and 95 are no room for ten whole trials before them."""
+    finals = ("finalists.top=10", "finalists.seeds=1", "finalists.start=false")
+    space = toy_space(tmp_path, *HALVING, *finals, f"budget.{limit}=195")
+    driver = make_driver(tmp_path, space)
+    assert run_out(driver, Clock(monkeypatch)) <= 195
+    assert sum(record.value is not None for record in driver.trials()) >= 7
+
+
 def running(number: int, rungs: dict[int, float]) -> TrialRecord:
     return replace(record(number, rungs), outcome=None)
 
