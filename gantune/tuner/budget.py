@@ -211,7 +211,8 @@ class Ledger:
     @cached_property
     def _end_seconds(self) -> float:
         """Seconds that they take with all workers; 0 before the pace is known."""
-        finals = math.ceil(self._finals_left / self.workers)
+        begun = sum(record.outcome is None for record in self.finalists)
+        finals = math.ceil((self._finals_left + begun / 2) / self.workers)
         # One trial after the other, first at twice and half each rate, then further.
         rounds = 2 * math.ceil(len(rates(self.space)) * 2 / self.workers)
         margins = rounds * contenders(self.space) if self.has_margins else 0
