@@ -265,11 +265,11 @@ def test_a_plan_is_a_config_with_its_cost_at_a_known_speed(
 @pytest.mark.parametrize(
     ("budget", "told"),
     [
-        # Of 20 kimg: 27 to 10%, 11 to 50%, 4 to the end, 6 trainings of the finals:
-        # 54 + 88 + 40 + 120.
+        # Of 20 kimg: 27 to 10%, 12 to 50%, 5 to the end, 6 trainings of the finals:
+        # 54 + 96 + 50 + 120.
         (
             "{trials: 27}",
-            "about 302 kimg for 27 trials and the finals, about 5 min of training, as",
+            "about 320 kimg for 27 trials and the finals, about 5 min of training, as",
         ),
         ("{kimg: 200}", "about 200 kimg for as many trials as fit and the finals, about 3 min"),
         ("{trials: 27, kimg: 200}", "about 200 kimg for 27 trials"),
