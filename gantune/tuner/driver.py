@@ -155,8 +155,7 @@ class Driver:
         number, rule = assignment.number, self._rule
         if rule.pauses and not can_pause:
             self._warnings.saves_nothing()
-        cannot_resume = self._trials.attributes.get("cannot_resume", False)
-        can_pause = rule.pauses and can_pause and not cannot_resume
+        can_pause = rule.pauses and can_pause and not self._cannot_resume
         goes_on = rule.goes_on(self._trials, number, percent, can_pause=can_pause)
         is_promoted = self._record(assignment).promoted >= percent
         is_asked = rule.pauses and goes_on and not is_promoted
@@ -308,16 +307,21 @@ class Driver:
         improved = int(self._trials.attributes.get("improved", 0))
         workers = self._context.timing.workers
         records, finalists = self.trials(), self.finalists()
-        resumes = not self._trials.attributes.get("cannot_resume", False)
+        resumes = not self._cannot_resume
         return Ledger(
             self.space, records, finalists, self.seconds, workers, improved, resumes=resumes
         )
+
+    @property
+    def _cannot_resume(self) -> bool:
+        """Whether a promoted trial has shown that the trainer cannot go on from its files."""
+        return bool(self._trials.attributes.get("cannot_resume", False))
 
     def _record(self, assignment: Assignment) -> TrialRecord:
         return self._study(assignment).record(assignment.number)
 
     def _promote(self, record: TrialRecord) -> Assignment:
-        if self._trials.attributes.get("cannot_resume", False):
+        if self._cannot_resume:
             drop_copy(self.folder.trial(record.name).external_last)
         percent, assignment = max(record.rungs), self._assignments.again(record)
         self._trials.promote(record.number, percent)

@@ -59,6 +59,11 @@ def run_out(driver: Driver, clock: Clock) -> float:
     while isinstance(work := driver.next_assignment(), Assignment):
         assert isinstance(work.config, TrialConfig)
         clock.train(driver, work, by_lr(work.config))
+    return trained_by(driver)
+
+
+def trained_by(driver: Driver) -> float:
+    """The kimg of all trials and finals."""
     outcomes = [r.outcome for r in (*driver.trials(), *driver.finalists())]
     return sum(outcome.kimg for outcome in outcomes if outcome is not None)
 
@@ -222,14 +227,9 @@ def test_several_workers_stay_within_a_budget_of_kimg(
     tmp_path: Path, rule: str, slots: int
 ) -> None:
     space = toy_space(tmp_path, *HALVING, f"pruning.rule={rule}", "budget.kimg=200")
-    assert 170 <= spent_by(make_driver(tmp_path, space), slots) <= 200
-
-
-def spent_by(driver: Driver, slots: int) -> float:
-    """Kimg that all trials and finals train with a number of workers."""
+    driver = make_driver(tmp_path, space)
     play(driver, by_lr, slots)
-    outcomes = [r.outcome for r in (*driver.trials(), *driver.finalists())]
-    return sum(outcome.kimg for outcome in outcomes if outcome is not None)
+    assert 170 <= trained_by(driver) <= 200
 
 
 @pytest.mark.parametrize("limit", ["kimg", "time"])
@@ -246,6 +246,12 @@ def test_a_budget_without_room_for_all_finalists_is_used(
 
 def running(number: int, rungs: dict[int, float]) -> TrialRecord:
     return replace(record(number, rungs), outcome=None)
+
+
+def two_ended() -> list[TrialRecord]:
+    """Two trials that were trained to their end, with a second for each kimg."""
+    whole = Outcome("completed", 10.0, score=score(1.0), seconds=10.0)
+    return [replace(record(n, {10: 1.0, 50: 1.0, 100: 1.0}), outcome=whole) for n in range(2)]
 
 
 def test_what_is_kept_for_the_furthest_trials_is_given_once(tmp_path: Path) -> None:
@@ -265,22 +271,18 @@ def test_what_is_kept_for_the_furthest_trials_is_given_once(tmp_path: Path) -> N
 
 def test_a_piece_that_begins_takes_its_time(tmp_path: Path) -> None:
     """With a second for each kimg: two trials have ended, and a third one is at its second rung."""
-    whole = Outcome("completed", 10.0, score=score(1.0), seconds=10.0)
-    ended = [replace(record(n, {10: 1.0, 50: 1.0, 100: 1.0}), outcome=whole) for n in range(2)]
-    trials = [*ended, running(2, {10: 1.0, 50: 1.0})]
+    trials = [*two_ended(), running(2, {10: 1.0, 50: 1.0})]
     space = toy_space(tmp_path, *HALVING, "budget.time=100")
     assert Ledger(space, trials, [], 35.0, 1).fits_next_piece(trials[2])
     assert not Ledger(space, trials, [], 35.1, 1).fits_next_piece(trials[2])
 
 
 def test_a_trial_that_cannot_go_on_from_its_rung_needs_its_whole_length(tmp_path: Path) -> None:
-    whole = Outcome("completed", 10.0, score=score(1.0))
-    ended = [replace(record(n, {10: 1.0, 50: 1.0, 100: 1.0}), outcome=whole) for n in range(2)]
     paused = replace(record(2, {10: 1.0, 50: 1.0}), outcome=Outcome("paused", 5.0))
 
     def ledger(kimg: float, *, resumes: bool) -> Ledger:
         space = toy_space(tmp_path, *HALVING, f"budget.kimg={kimg}")
-        return Ledger(space, [*ended, paused], [], 0.0, 1, resumes=resumes)
+        return Ledger(space, [*two_ended(), paused], [], 0.0, 1, resumes=resumes)
 
     assert ledger(90, resumes=True).fits_to_end(paused)  # 10 + 10 + 5 + 5, and 60 for the finals
     assert not ledger(94.9, resumes=False).fits_to_end(paused)
@@ -288,12 +290,10 @@ def test_a_trial_that_cannot_go_on_from_its_rung_needs_its_whole_length(tmp_path
 
 
 def test_a_new_trial_has_room_for_the_longest_length_of_the_space(tmp_path: Path) -> None:
-    whole = Outcome("completed", 10.0, score=score(1.0))
-    ended = [replace(record(n, {10: 1.0, 50: 1.0, 100: 1.0}), outcome=whole) for n in range(2)]
     lengths = ("kimg={choices: [10, 40]}", "finalists.top=0")
     for limit, fits in ((59, False), (60, True)):
         space = toy_space(tmp_path, *HALVING, *lengths, f"budget.kimg={limit}")
-        assert Ledger(space, ended, [], 0.0, 1).fits_new_trial is fits
+        assert Ledger(space, two_ended(), [], 0.0, 1).fits_new_trial is fits
 
 
 def test_the_expected_training_of_halving_is_larger_with_ties(tmp_path: Path) -> None:
