@@ -126,9 +126,15 @@ def check_same_study(study: Study, identity: Mapping[str, str], path: Path) -> N
 
 def enqueue_start_points(study: Study, space: SearchSpace) -> None:
     """Puts the space's ``start`` entries into the queue that are not there yet: all of them at
-    first, and those that were added to the file since."""
-    for params in space.start_points()[study.start_points :]:
-        study.enqueue(params, start=True)
+    first, and those that were added to the file since.
+
+    Where they are the whole search, as in ``stabilize``, only the first is marked as a start
+    recipe: the one with which the others are compared.
+    """
+    points, begun = space.start_points(), study.start_points
+    is_all = space.budget.trials is not None and len(points) >= space.budget.trials
+    for number, params in enumerate(points[begun:], start=begun):
+        study.enqueue(params, start=number == 0 or not is_all)
 
 
 def write_missing_outcomes(folder: RunFolder, records: Iterable[TrialRecord]) -> bool:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from gantune.config import TrialConfig
-from gantune.report.analysis.timeline import estimate
 from gantune.trial.records import Assignment, Outcome, RungReport, TrialRecord
 from gantune.tuner.budget import Ledger, is_improvement
 from gantune.tuner.driver import Driver
@@ -305,19 +304,3 @@ def test_the_expected_training_of_halving_is_larger_with_ties(tmp_path: Path) ->
     plain = toy_space(tmp_path, *HALVING, "budget.trials=27", "pruning.noise=0")
     expected = Ledger(plain, [record(0, {10: 5.0})], [], 0.0, 1).expected_kimg
     assert expected == pytest.approx(27 * 1 + 9 * 4 + 3 * 5)
-
-
-def test_the_time_left_is_never_more_than_the_budget_leaves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    limits = ("budget.trials=400", "budget.time=100")
-    driver = make_driver(tmp_path, toy_space(tmp_path, *HALVING, *limits))
-    clock = Clock(monkeypatch)
-    for _ in range(12):
-        work = driver.next_assignment()
-        assert isinstance(work, Assignment)
-        assert isinstance(work.config, TrialConfig)
-        clock.train(driver, work, by_lr(work.config))
-    left = estimate(driver.state()).seconds_left
-    assert left is not None
-    assert left <= 100 - clock.now

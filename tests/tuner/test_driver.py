@@ -80,6 +80,16 @@ def test_the_start_recipe_is_left_out_of_the_finals_where_the_space_says_so(tmp_
     assert len(state.finalists) == 4 and all(run.origin != 0 for run in state.finalists)
 
 
+@pytest.mark.parametrize(("trials", "starts"), [(2, [0]), (1, [0]), (3, [0, 1])])
+def test_of_a_search_of_start_entries_alone_only_the_first_is_the_start_recipe(
+    tmp_path: Path, trials: int, starts: list[int]
+) -> None:
+    entries = "start=[{generator.lr: 2e-4, batch_size: 16}, {generator.lr: 3e-4, batch_size: 32}]"
+    driver = make_driver(tmp_path, toy_space(tmp_path, entries, f"budget.trials={trials}"))
+    play(driver, by_lr)
+    assert [record.number for record in driver.trials() if record.is_start] == starts
+
+
 def test_start_entries_that_are_added_are_the_next_trials(tmp_path: Path) -> None:
     play(make_driver(tmp_path, toy_space(tmp_path)), by_lr)
     entries = "start=[{generator.lr: 2e-4, batch_size: 16}, {generator.lr: 3e-4, batch_size: 32}]"

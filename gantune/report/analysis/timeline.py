@@ -72,12 +72,13 @@ class Estimate:
     done_kimg: float
     left_kimg: float
     seconds_left: float | None
-    """``None`` while too little is done, and where only time bounds the search."""
+    """``None`` while too little is done to tell, and where nothing bounds the search."""
 
 
 def estimate(state: RunState) -> Estimate:
-    """The remaining time at the pace so far, scoring and pauses included, at most what
-    ``budget.time`` leaves.
+    """The remaining time at the pace since the first trial began, scoring included, at most what
+    ``budget.time`` leaves. What workers do before that, such as loading the feature extractor, and
+    pauses of the search are no part of the pace.
 
     Without halving it assumes that a future trial takes as long as the mean of the ended ones,
     stopped ones included, and that a finalist's training runs to its end.
@@ -114,9 +115,11 @@ def estimate(state: RunState) -> Estimate:
         left = max(state.kimg_limit - done, 0.0)
     else:
         return Estimate(done, left, min(limits, default=None))
-    if done < _LEAST_KIMG or state.seconds < _LEAST_SECONDS:
-        return Estimate(done, left, None)
-    return Estimate(done, left, min([*limits, left / done * state.seconds]))
+    bars = lay_out((*state.trials, *state.finalists), last_moment(state))
+    seconds = max((bar.end for bar in bars), default=0.0)
+    if done < _LEAST_KIMG or seconds < _LEAST_SECONDS:
+        return Estimate(done, left, min(limits, default=None))
+    return Estimate(done, left, min([*limits, left / done * seconds]))
 
 
 def _mean(values: Iterable[float]) -> float:

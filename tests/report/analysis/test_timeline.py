@@ -1,4 +1,4 @@
-"""Lanes of the timeline, from overlap in time."""
+"""Lanes of the timeline, from overlap in time, and the time left."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from gantune.report.analysis.timeline import TimelineBar, last_moment, lay_out
+import pytest
+
+from gantune.report.analysis.timeline import TimelineBar, estimate, last_moment, lay_out
 from gantune.trial.records import TrialRecord
-from tests.report.factory import outcome, state, trial
+from tests.report.factory import add_ticks, outcome, search, state, trial
 
 
 def _run(number: int, begun: float, ended: float | None) -> TrialRecord:
@@ -56,3 +58,39 @@ def test_the_runs_of_a_stopped_search_end_at_its_last_sign(tmp_path: Path) -> No
 def test_a_running_run_ends_now_and_a_run_without_a_start_is_left_out() -> None:
     bars = lay_out([_run(0, 100, None), trial(1)], now=160.0)
     assert [(bar.record.number, bar.end) for bar in bars] == [(0, 60.0)]
+
+
+# Two trials of 40 kimg, one after another, in 100 s.
+PACE = [_run(0, 1000, 1050), _run(1, 1050, 1100)]
+
+
+def test_time_left_follows_the_pace_since_the_first_trial_began(tmp_path: Path) -> None:
+    """Two more trials and one final of 40 kimg are left. The 30 s in which the workers loaded their
+    features say nothing of that."""
+    of = state(PACE, folder=tmp_path, planned_trials=4, planned_finalists=1, seconds=130.0)
+    found = estimate(of)
+    assert found.done_kimg == 80 and found.left_kimg == 120
+    assert found.seconds_left == pytest.approx(150)
+
+
+def test_the_time_left_is_never_more_than_the_budget_leaves(tmp_path: Path) -> None:
+    plan = {"planned_trials": 400, "expected_kimg": 4000.0, "is_over": False}
+    of = state(PACE, folder=tmp_path, planned_finalists=0, seconds=130.0, **plan)
+    assert estimate(of).seconds_left == pytest.approx(4900)  # 3,920 kimg
+    assert estimate(replace(of, time_limit=3600.0)).seconds_left == pytest.approx(3470)
+    assert estimate(replace(of, time_limit=36000.0)).seconds_left == pytest.approx(4900)
+
+
+def test_what_running_trials_have_done_counts(tmp_path: Path) -> None:
+    records = [trial(0, outcome("completed", value=1.0)), trial(1)]
+    of = state(records, folder=tmp_path, planned_trials=2, planned_finalists=0)
+    add_ticks(of.folder, "trials/0001", 30)
+    found = estimate(of)
+    assert (found.done_kimg, found.left_kimg) == (70, 10)
+
+
+def test_without_evidence_only_the_budget_says_how_much_time_is_left(tmp_path: Path) -> None:
+    of = state([trial(0)], folder=tmp_path, is_over=False, seconds=20.0)
+    assert estimate(of).seconds_left is None
+    assert estimate(replace(of, time_limit=100.0)).seconds_left == 80
+    assert estimate(state(search(), folder=tmp_path, planned_trials=None)).seconds_left is None

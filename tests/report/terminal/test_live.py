@@ -14,7 +14,6 @@ from rich.console import Console
 
 from gantune.errors import RunError
 from gantune.io.files import write_text
-from gantune.report.analysis.timeline import estimate
 from gantune.report.terminal import live
 from gantune.report.terminal.live import ProgressView, Terminal, watch_run
 from gantune.run_folder.run import RunFolder
@@ -201,32 +200,10 @@ def test_an_empty_search_shows_no_score(tmp_path: Path) -> None:
     assert "no trial has ended yet" in text and "no score yet" in text
 
 
-def test_time_left_follows_the_pace_so_far(tmp_path: Path) -> None:
-    """Two of four trials of 40 kimg took 100 s; two more and one final of 40 kimg are left."""
-    done = [trial(n, outcome("completed", value=1.0)) for n in range(2)]
-    of = state(done, folder=tmp_path, planned_trials=4, planned_finalists=1, seconds=100.0)
-    found = estimate(of)
-    assert found.done_kimg == 80 and found.left_kimg == 120
-    assert found.seconds_left == pytest.approx(150)
-
-
-def test_what_running_trials_have_done_counts(tmp_path: Path) -> None:
-    records = [trial(0, outcome("completed", value=1.0)), trial(1)]
-    of = state(records, folder=tmp_path, planned_trials=2, planned_finalists=0)
-    add_ticks(of.folder, "trials/0001", 30)
-    found = estimate(of)
-    assert (found.done_kimg, found.left_kimg) == (70, 10)
-
-
 def test_a_search_that_is_done_has_no_time_left(tmp_path: Path) -> None:
     done = [trial(0, outcome("completed", value=1.0))]
     of = state(done, folder=tmp_path, planned_trials=1, planned_finalists=0)
     assert "left" not in shown(ProgressView(of))
-
-
-def test_the_time_left_is_unknown_without_evidence(tmp_path: Path) -> None:
-    assert estimate(state([trial(0)], folder=tmp_path)).seconds_left is None
-    assert estimate(state(search(), folder=tmp_path, planned_trials=None)).seconds_left is None
 
 
 LIMIT = 60.0
