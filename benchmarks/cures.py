@@ -303,7 +303,7 @@ def interval(hits: int, of: int) -> tuple[float, float]:
     z, share = 1.96, hits / of
     middle = (share + z * z / (2 * of)) / (1 + z * z / of)
     reach = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / (1 + z * z / of)
-    return middle - reach, middle + reach
+    return max(middle - reach, 0.0), min(middle + reach, 1.0)
 
 
 def shares(found: dict[str, Any]) -> list[tuple[str, int, int]]:
@@ -367,7 +367,8 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
         report = Report("cures", torch.device("cpu"), folder)
         judge(table, runs, given, report)
         for what, hits, of in shares(report.read()[table.name]):
-            print(f"{what}: {hits} of {of}")
+            if of:
+                print(f"{what}: {hits} of {of}")
         return
     found = record(table, runs, LEARNED[table.name], given.remedies or REMEDIES)
     for rule, remedies in found.items():

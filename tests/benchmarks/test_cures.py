@@ -100,3 +100,5 @@ def test_the_interval_of_a_share_holds_it() -> None:
     low, high = interval(8, 10)
     assert low == pytest.approx(0.490, abs=1e-3) and high == pytest.approx(0.943, abs=1e-3)
     assert interval(0, 0) == (0.0, 1.0)
+    assert f"{interval(0, 5)[0]:.0%}" == "0%"
+    assert interval(5, 5)[1] == 1

@@ -74,8 +74,8 @@ def test_time_left_follows_the_pace_since_the_first_trial_began(tmp_path: Path) 
 
 
 def test_the_time_left_is_never_more_than_the_budget_leaves(tmp_path: Path) -> None:
-    plan = {"planned_trials": 400, "expected_kimg": 4000.0, "is_over": False}
-    of = state(PACE, folder=tmp_path, planned_finalists=0, seconds=130.0, **plan)
+    of = state(PACE, folder=tmp_path, planned_finalists=0, seconds=130.0, is_over=False)
+    of = replace(of, planned_trials=400, expected_kimg=4000.0)
     assert estimate(of).seconds_left == pytest.approx(4900)  # 3,920 kimg
     assert estimate(replace(of, time_limit=3600.0)).seconds_left == pytest.approx(3470)
     assert estimate(replace(of, time_limit=36000.0)).seconds_left == pytest.approx(4900)

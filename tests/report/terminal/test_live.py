@@ -6,6 +6,7 @@ import io
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ def test_a_terminal_is_refreshed_a_few_times_a_second(
         for _ in range(100):  # a second
             now += 0.01
             shown.refresh(state(search(), folder=tmp_path))
-    assert 3 <= written(made).count("so far,") <= 5
+    assert 3 <= written(made).count("3m 00s so far") <= 5
 
 
 def test_a_bar_is_removed_when_the_preparation_is_done() -> None:
@@ -200,10 +201,13 @@ def test_an_empty_search_shows_no_score(tmp_path: Path) -> None:
     assert "no trial has ended yet" in text and "no score yet" in text
 
 
-def test_a_search_that_is_done_has_no_time_left(tmp_path: Path) -> None:
-    done = [trial(0, outcome("completed", value=1.0))]
-    of = state(done, folder=tmp_path, planned_trials=1, planned_finalists=0)
-    assert "left" not in shown(ProgressView(of))
+def test_the_time_left_is_shown_until_the_search_is_done(tmp_path: Path) -> None:
+    """One trial of 40 kimg took 100 s."""
+    ended = outcome("completed", value=1.0)
+    done = [replace(trial(0, ended), begun=1000.0, ended=1100.0)]
+    of = state(done, folder=tmp_path, planned_trials=4, planned_finalists=0)
+    assert "3m 00s so far, about 5 min left" in shown(ProgressView(of))
+    assert "left" not in shown(ProgressView(replace(of, planned_trials=1)))
 
 
 LIMIT = 60.0
