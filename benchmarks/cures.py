@@ -307,10 +307,10 @@ def interval(hits: int, of: int) -> tuple[float, float]:
 
 
 def shares(found: dict[str, Any]) -> list[tuple[str, int, int]]:
-    """Each measured share of a table: what, how many, of how many."""
+    """Each share of a table that was measured: what, how many, of how many."""
     judged, called = list(found["judged"].values()), list(found["healthy"].values())
     plain = list(found.get("plain", {}).values())
-    return [
+    every = [
         ("cured by at most three lines", sum(one["cured"] for one in judged), len(judged)),
         (
             "cured by one line",
@@ -321,6 +321,7 @@ def shares(found: dict[str, Any]) -> list[tuple[str, int, int]]:
         ("cured by a plain search", sum(plain), len(plain)),
         ("healthy configs called healthy", sum(called), len(called)),
     ]
+    return [share for share in every if share[2]]
 
 
 def judge(table: Table, runs: Runs, given: argparse.Namespace, report: Report) -> None:
@@ -351,7 +352,6 @@ def publish(report: Report, tree: dict[str, Any]) -> None:
         (name, what, f"{hits} of {of}", "{:.0%} to {:.0%}".format(*interval(hits, of)))
         for name, found in tree.items()
         for what, hits, of in shares(found)
-        if of
     ]
     text = table_text(["table", "share", ">measured", ">95% interval"], rows)
     machine = describe_machine(torch.device("cpu"), os.cpu_count() or 1)
@@ -367,8 +367,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
         report = Report("cures", torch.device("cpu"), folder)
         judge(table, runs, given, report)
         for what, hits, of in shares(report.read()[table.name]):
-            if of:
-                print(f"{what}: {hits} of {of}")
+            print(f"{what}: {hits} of {of}")
         return
     found = record(table, runs, LEARNED[table.name], given.remedies or REMEDIES)
     for rule, remedies in found.items():

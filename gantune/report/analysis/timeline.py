@@ -117,9 +117,9 @@ def estimate(state: RunState) -> Estimate:
         return Estimate(done, left, min(limits, default=None))
     bars = lay_out((*state.trials, *state.finalists), last_moment(state))
     seconds = max((bar.end for bar in bars), default=0.0)
-    if done < _LEAST_KIMG or seconds < _LEAST_SECONDS:
-        return Estimate(done, left, min(limits, default=None))
-    return Estimate(done, left, min([*limits, left / done * seconds]))
+    if done >= _LEAST_KIMG and seconds >= _LEAST_SECONDS:
+        limits.append(left / done * seconds)
+    return Estimate(done, left, min(limits, default=None))
 
 
 def _mean(values: Iterable[float]) -> float:
