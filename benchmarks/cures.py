@@ -369,6 +369,8 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
         for what, hits, of in shares(report.read()[table.name]):
             print(f"{what}: {hits} of {of}")
         return
+    if not LEARNED[table.name]:
+        raise SystemExit(f"record: every failing config of {table.name} is one to judge by")
     found = record(table, runs, LEARNED[table.name], given.remedies or REMEDIES)
     for rule, remedies in found.items():
         print(f"{rule}:")

@@ -84,8 +84,12 @@ class Tried:
         """Whether most of several seeds survived."""
         return self.ended > 1 and 2 * self.survived > self.ended
 
-    def ties_with(self, other: Tried) -> bool:
-        """Whether the difference of the mean scores is within its standard error over seeds."""
+    def is_within_error_of(self, other: Tried) -> bool:
+        """Whether the mean scores differ by at most the standard error of their difference.
+
+        Breiman et al. 1984 choose the simplest model within one standard error of the best. The
+        ties of a search's finalists are wider: their differences are not significant.
+        """
         if min(len(self.scores), len(other.scores)) < 2:
             return False
         squares = (statistics.variance(one.scores) / len(one.scores) for one in (self, other))
@@ -114,7 +118,7 @@ class Stabilized:
 
     @property
     def best(self) -> Tried | None:
-        """The answer: the smallest change of those that tie with the best score that holds."""
+        """The answer: the smallest change within the standard error of the best that holds."""
         return next((one for one in self.tried if one.holds), None)
 
     @property
@@ -351,10 +355,11 @@ def _reached(first: TrialRecord) -> tuple[bool, int, float]:
 
 
 def _answer_first(found: list[Tried]) -> list[Tried]:
-    """The same, with the smallest change of those that tie with the best one first."""
+    """The same, first the smallest change within the standard error of the best."""
     if not found or not found[0].holds:
         return found
-    alike = [one for one in found if one.holds and (one is found[0] or one.ties_with(found[0]))]
+    best = found[0]
+    alike = [one for one in found if one.holds and (one is best or one.is_within_error_of(best))]
     answer = min(alike, key=lambda one: len(one.changes))
     return [answer, *(one for one in found if one is not answer)]
 

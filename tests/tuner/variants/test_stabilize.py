@@ -108,7 +108,7 @@ def test_a_larger_change_is_the_answer_only_if_it_is_better_by_more_than_the_err
     result = outcome(curve)
     assert result.best is not None and len(result.best.changes) == lines
     best, other = result.tried[:2]
-    assert best.ties_with(other) == (lines == 1)
+    assert best.is_within_error_of(other) == (lines == 1)
     assert {len(best.changes), len(other.changes)} == {1, 3}
 
 
