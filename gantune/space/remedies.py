@@ -35,6 +35,7 @@ from gantune.space.distributions import (
     is_number,
     read_distribution,
 )
+from gantune.space.rungs import Steps
 
 AS_IT_IS = "as_it_is"
 """The alternative that changes nothing."""
@@ -190,18 +191,29 @@ def _chosen(changes: Mapping[str, Sequence[Any]], number: int, _: ExternalConfig
 
 
 def variants(
-    config: AnyConfig, remedies: Sequence[Remedy], keep: Sequence[str] = ()
+    config: AnyConfig,
+    remedies: Sequence[Remedy],
+    keep: Sequence[str] = (),
+    *,
+    images: float = math.inf,
+    rungs: tuple[float, ...] = (),
 ) -> dict[str, AnyConfig]:
     """The config as it is, then with each remedy that applies, then with pairs of different kinds.
 
     Remedies are in their order, by name; pairs, such as ``lower_rates+r1``, in that of the places
     of both, at most 20. A variant differs in at most three settings, none of which is in ``keep``
-    or inside a section there, and from each other variant.
+    or inside a section there, and from each other variant. Left out is what needs more ``images``
+    than there are, and what has steps too long for ``rungs`` that the config reaches: all variants
+    share them.
     """
     found: dict[str, AnyConfig] = {AS_IT_IS: config}
 
     def add(name: str, changed: AnyConfig | None) -> None:
-        if changed is None or changed in found.values():
+        if (
+            changed is None
+            or changed in found.values()
+            or not _fits(config, changed, images, rungs)
+        ):
             return
         paths = [change.path for change in differences(config, changed)]
         if len(paths) <= _MOST_CHANGES and not any(is_kept(path, keep) for path in paths):
@@ -216,6 +228,13 @@ def variants(
         if len(found) < most and kind_of(one) != kind_of(other):
             add(f"{one.name}+{other.name}", other.applied(found[one.name]))
     return found
+
+
+def _fits(config: AnyConfig, changed: AnyConfig, images: float, rungs: tuple[float, ...]) -> bool:
+    if isinstance(config, ExternalConfig) or isinstance(changed, ExternalConfig):
+        return True
+    has_rungs = Steps.of(changed).have(rungs) or not Steps.of(config).have(rungs)
+    return changed.batch_size <= images and has_rungs
 
 
 def is_kept(path: str, keep: Iterable[str]) -> bool:

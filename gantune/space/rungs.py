@@ -1,8 +1,11 @@
 """Where the rungs of a space fall in its trials: two that fall together are one."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gantune.config import TrialConfig
 from gantune.errors import Problem
 from gantune.io.formatting import number
 from gantune.space.distributions import is_number
@@ -23,6 +26,16 @@ class Steps:
     """Images that the discriminator is shown from one generator step to the next."""
     tick: int
     """Images from one tick to the next; a rung is scored at the tick that reaches it."""
+
+    @classmethod
+    def of(cls, config: TrialConfig) -> Steps:
+        """Those of one config."""
+        batch = config.batch_size * config.discriminator.steps
+        return cls(config.kimg, batch, max(1, round(1000 * config.tick_kimg)))
+
+    def have(self, shares: tuple[float, ...]) -> bool:
+        """Whether rungs at these shares come neither too early nor together."""
+        return not any(_fault(share, later, self) for share, later in _with_next(shares))
 
     def images(self, share: float) -> int:
         """Images at a rung."""
@@ -52,8 +65,13 @@ def steps_of(tree: Tree) -> Steps | None:
         return None
     if tree.takes_any:
         return Steps(min(lengths), 1, 1)
-    batch = max(values("batch_size")) * max(values("discriminator", "steps"), default=1)
-    return Steps(min(lengths), round(batch), max(1, round(1000 * max(values("tick_kimg")))))
+    batches = values("batch_size")
+    for leaf in tree.at(("discriminator", "steps")):  # with the batches that may go with them
+        together = filter(is_number, tree.values_at(("batch_size",), leaf.when))
+        steps = filter(is_number, tree.values_of(leaf))
+        batches.append(max(together) * max(steps, default=1))
+    tick = max(1, round(1000 * max(values("tick_kimg"))))
+    return Steps(min(lengths), round(max(batches)), tick)
 
 
 def check_rungs(pruning: Pruning, tree: Tree, source: Source) -> tuple[Pruning, list[Problem], str]:

@@ -43,7 +43,7 @@ def test_each_multiple_is_trained_again_and_counted(
 
     monkeypatch.setattr(Runs, "results", results)
     monkeypatch.setattr(margins, "winners", lambda table: [3])
-    monkeypatch.setattr(margins, "train_margins", lambda *_, **__: TrainedMargins(40, 120, told))
+    monkeypatch.setattr(margins, "train_margins", lambda *_, **__: TrainedMargins(40, 120, 9, told))
     main(["--work", str(tmp_path / "work")], tmp_path)
     rate = TABLE.draw(3)[0].generator.lr
     assert {job.seed for job in jobs} == {101, 102, 103}

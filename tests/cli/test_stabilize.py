@@ -17,6 +17,7 @@ from tests.canned import run_info
 from tests.cli.conftest import Run
 
 CONFIG = make_config({"kimg": 4, "loss": "minimax", "generator": {"lr": 5e-3}})
+WORST = 3000.0
 VERDICT = Verdict("collapsed", "discriminator_won", 2.0, "D loss at 0", 1.0)
 
 
@@ -28,7 +29,9 @@ def tried(name: str, survived: int, ended: int = 3, score: float | None = None) 
     changes = tuple(differences(CONFIG, changed))
     verdicts = (VERDICT,) * (ended - survived)
     scores = () if score is None else (score,)
-    return Tried(name, changes, ended, survived, scores, 4.0 * ended, verdicts)
+    rung = None if ended and survived else (25, 3800.0)
+    recalls = (0.0,) if score == WORST else (0.4,)
+    return Tried(name, changes, ended, survived, scores, recalls, rung, 4.0 * ended, verdicts)
 
 
 @pytest.fixture
@@ -41,7 +44,8 @@ def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     def stabilize(config: Any, options: Any, **terms: Any) -> Stabilized:
         found.update(terms, config=config, options=options)
         base, *others = found["result"]
-        return Stabilized(config, RunFolder(Path(options.out)), base, tuple(others))
+        told = found.get("told", {})
+        return Stabilized(config, RunFolder(Path(options.out)), base, tuple(others), **told)
 
     monkeypatch.setattr(module, "stabilize", stabilize)
     (tmp_path / "mine.yaml").write_text("loss: minimax\nkimg: 4\ngenerator: {lr: 5e-3}\n")
@@ -56,8 +60,10 @@ def test_the_answer_is_a_difference_and_a_file(run: Run, given: dict[str, Any]) 
         tried("r1", 0),
         tried("lower_rates", 0, ended=0),
     ]
+    given["told"] = {"untried": 7}
     code, text, _ = run("stabilize", "mine.yaml", "--trials", "9")
     assert code == 0
+    assert "3,800 at 25%" in text and "7 changes not tried" in text
     assert "As it is: 1 of 3 seeds survived; collapsed at 2 kimg: D loss at 0" in text
     assert "- loss: minimax" in text and "+ loss: hinge" in text
     assert "usual_rates+non_saturating" in text and "loss minimax →" in text
@@ -80,9 +86,19 @@ def test_what_changes_the_question_gets_a_folder_of_its_own(
 
 def test_a_healthy_config_is_told_so(run: Run, given: dict[str, Any]) -> None:
     given["result"] = [tried("as_it_is", 3, score=9.0)]
+    given["told"] = {"reach": ("health: these rules cannot act",), "untrained": 1}
     code, text, _ = run("stabilize", "mine.yaml")
     assert code == 0
-    assert "As it is: 3 of 3 seeds survived" in text and "nothing needs to change" in text
+    assert "As it is: 3 of 3 seeds survived, and the time was over before 1 other ended" in text
+    assert "It trains as it is: no rule stops it." in text and "recall 0.40" in text
+    assert "these rules cannot act" in text
+
+
+def test_a_config_that_learned_nothing_is_not_called_good(run: Run, given: dict[str, Any]) -> None:
+    given["result"] = [tried("as_it_is", 3, score=WORST)]
+    code, text, _ = run("stabilize", "mine.yaml")
+    assert code == 0 and "No rule stops it, but it has learned nothing" in text
+    assert "--kimg" in text and "It trains as it is" not in text
 
 
 def test_where_nothing_holds_the_exit_code_is_1(run: Run, given: dict[str, Any]) -> None:

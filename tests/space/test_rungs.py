@@ -10,10 +10,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from gantune.config import make_config
 from gantune.errors import SpaceError
 from gantune.events import Observer
 from gantune.space import load_space
-from gantune.space.rungs import Steps
+from gantune.space.rungs import Steps, steps_of
 from gantune.tuner.options import Options
 from gantune.tuner.prepare import prepare
 
@@ -154,3 +155,31 @@ def test_the_command_ends_with_code_2(tmp_path: Path, more: tuple[str, ...]) -> 
     assert result.returncode == 2
     assert result.stderr.startswith(f"{path}:7:19: pruning.rungs: ")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("large", "many", "batch"),
+    [
+        ("batch_size: 256", "discriminator: {steps: 5}", 320),  # they never meet
+        ("batch_size: 256", "loss: hinge", 256),
+        ("batch_size: 256, discriminator: {steps: 2}", "discriminator: {steps: 5}", 512),
+        ("discriminator: {steps: 2}", "discriminator: {steps: {choices: [3, 4]}}", 256),
+    ],
+)
+def test_the_longest_step_is_one_that_a_trial_can_have(
+    tmp_path: Path, large: str, many: str, batch: int
+) -> None:
+    alternatives = f"{{large: {{{large}}}, many: {{{many}}}}}"
+    text = f"trial: {{kimg: 20, batch_size: 64, choose: {{way: {alternatives}}}}}\n"
+    if "batch_size" in large:
+        text = text.replace("batch_size: 64, choose", "choose").replace(
+            "many: {", "many: {batch_size: 64, "
+        )
+    steps = steps_of(load_space(space_file(tmp_path, text)).tree)
+    assert steps is not None and steps.batch == batch
+
+
+def test_the_steps_of_a_config_are_those_of_its_space(tmp_path: Path) -> None:
+    config = make_config({"batch_size": 32, "discriminator": {"steps": 3}, "kimg": 7.0})
+    text = "trial: {kimg: 7, batch_size: 32, discriminator: {steps: 3}}\n"
+    assert Steps.of(config) == steps_of(load_space(space_file(tmp_path, text)).tree)

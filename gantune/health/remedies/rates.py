@@ -35,7 +35,9 @@ def _lower_both(config: TrialConfig) -> Changes:
 
 
 def _rates(config: TrialConfig) -> dict[str, float]:
-    return {"generator.lr": config.generator.lr, "discriminator.lr": config.discriminator.lr}
+    """The rates of players whose optimizer scales each step: to SGD usual rates mean nothing."""
+    players = {"generator.lr": config.generator, "discriminator.lr": config.discriminator}
+    return {path: player.lr for path, player in players.items() if player.optimizer != "sgd"}
 
 
 def _usual(config: TrialConfig) -> Changes:
@@ -47,7 +49,8 @@ def _raised(config: TrialConfig, to: float) -> Changes:
 
 
 def _fast_g(config: TrialConfig) -> Changes:
-    return {"generator.lr": _FAST} if config.generator.lr < _FAST else {}
+    rate = _rates(config).get("generator.lr")
+    return {"generator.lr": _FAST} if rate is not None and rate < _FAST else {}
 
 
 def _two_time_scales(config: TrialConfig) -> Changes:

@@ -13,24 +13,28 @@ from gantune.report.terminal.tables import new_table
 from gantune.tuner.variants.stabilize import Stabilized, Tried
 
 _MOST = 12  # rows
+_LIMITS = "the training, the time or the trials of stabilize were over"
 _FAR = 3.0  # times the best score of the seeds
 
 
 def stabilization_view(result: Stabilized) -> Group:
     """The config as it is, every change that was tried, the difference that holds, what to type."""
-    parts: list[Any] = [_as_it_is(result.base)]
+    parts: list[Any] = [_as_it_is(result)]
     if result.tried:
         parts += [Text(), _table(result.tried)]
         if len(result.tried) > _MOST:
-            more = f"{len(result.tried) - _MOST} more: gantune status {result.folder.path}"
-            parts.append(Text(more, "dim"))
+            parts.append(Text(f"{len(result.tried) - _MOST} more: {result.table}", "dim"))
+        if result.untried:
+            parts.append(Text(f"{count(result.untried, 'change')} not tried: {_LIMITS}", "dim"))
     parts += [Text(), *_answer(result)]
     return Group(*parts)
 
 
-def _as_it_is(base: Tried) -> Text:
-    alive = f"{base.survived} of {count(base.ended, 'seed')} survived"
-    text = f"As it is: {alive}"
+def _as_it_is(result: Stabilized) -> Text:
+    base = result.base
+    text = f"As it is: {base.survived} of {count(base.ended, 'seed')} survived"
+    if result.untrained:
+        text += f", and the time was over before {count(result.untrained, 'other')} ended"
     if base.verdicts:
         first = base.verdicts[0]
         text += f"; {first.kind} at {number(first.at)} kimg: {first.sentence}"
@@ -46,31 +50,35 @@ def _table(tried: tuple[Tried, ...]) -> Any:
     for one in tried[:_MOST]:
         survived = f"{one.survived} of {one.ended}" if one.ended else "pruned"
         cells = [one.name, ", ".join(map(str, one.changes)), survived]
-        cells += [format_value(one.score), number(round(one.kimg, 1))]
+        cells += [_score(one), number(round(one.kimg, 1))]
         style = "bold green" if one is tried[0] and one.holds else "" if one.holds else "dim"
         table.add_row(*map(Text, cells), style=style)
     return table
 
 
+def _score(one: Tried) -> str:
+    """The mean at the end; of what was pruned the score at its last rung."""
+    if one.score is None and one.rung is not None:
+        percent, score = one.rung
+        return f"{format_value(score)} at {percent}%"
+    return format_value(one.score)
+
+
 def _answer(result: Stabilized) -> list[Text]:
     best = result.best
     if result.is_healthy:
-        scores = result.base.scores
-        texts = ", ".join(map(format_value, scores))
-        if scores and max(scores) > _FAR * min(scores) > 0:
-            worse = f"No rule stops it, but its seeds differ much: {texts}. Look at their samples."
-            lines = [Text(worse, "bold yellow")]
-        else:
-            lines = [Text("It trains as it is: nothing needs to change.", "bold green")]
-            lines += [Text(f"scores of its seeds: {texts}")] if scores else []
-        return lines + [Text(f"{margin}, on one seed") for margin in result.margins]
+        return _healthy(result)
     if best is None:
         return [
             Text("Nothing that was tried holds on most seeds.", "bold yellow"),
-            Text("Give more time or trials, keep less, or train longer with --kimg."),
+            Text("Keep less, or train longer with --kimg."),
         ]
     heading = f"{best.name} holds: {best.survived} of {count(best.ended, 'seed')} survived"
-    lines = [Text(heading, "bold green")]
+    if best.has_learned:
+        lines = [Text(heading, "bold green")]
+    else:
+        doubt = "but it has learned nothing: its recall is 0.00. Train it longer, with --kimg."
+        lines = [Text(f"{heading}, {doubt}", "bold yellow")]
     for change in best.changes:
         lines.append(Text(f"- {change.path}: {value_text(change.before)}", "red"))
         lines.append(Text(f"+ {change.path}: {value_text(change.after)}", "green"))
@@ -79,3 +87,24 @@ def _answer(result: Stabilized) -> list[Text]:
     lines.append(Text())
     lines.append(Text(f"train it   gantune train {result.file}"))
     return lines
+
+
+def _healthy(result: Stabilized) -> list[Text]:
+    """A config that no rule stops: whether it has also learned something, and its margins."""
+    base = result.base
+    scores = ", ".join(map(format_value, base.scores))
+    doubt = ""
+    if not base.has_learned:
+        doubt = "it has learned nothing: its recall is 0.00. Train it longer, with --kimg."
+    elif base.scores and max(base.scores) > _FAR * min(base.scores) > 0:
+        doubt = f"its seeds differ much: {scores}. Look at their samples."
+    if doubt:
+        lines = [Text(f"No rule stops it, but {doubt}", "bold yellow")]
+    else:
+        lines = [Text("It trains as it is: no rule stops it.", "bold green")]
+    if base.scores:
+        recalls = ", ".join(f"{recall:.2f}" for recall in base.recalls)
+        with_recall = f"; recall {recalls}" if recalls else ""
+        lines.append(Text(f"scores of its seeds at the end: {scores}{with_recall}"))
+    lines += [Text(sentence, "yellow") for sentence in result.reach]
+    return lines + [Text(f"{margin}, on one seed") for margin in result.margins]

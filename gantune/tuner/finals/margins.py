@@ -73,6 +73,8 @@ class TrainedMargins:
     """Kimg of each training."""
     kimg: float
     """Kimg of all of them."""
+    seconds: float
+    """Seconds that they took."""
     margins: tuple[Margin, ...]
 
 
@@ -93,7 +95,8 @@ def _parsed(entry: Mapping[str, Any]) -> TrainedMargins:
         Margin(path, {float(factor): bool(alive) for factor, alive in survived.items()})
         for path, survived in entry["margins"].items()
     ]
-    return TrainedMargins(float(entry["length"]), float(entry["kimg"]), tuple(margins))
+    length, kimg, seconds = (float(entry[name]) for name in ("length", "kimg", "seconds"))
+    return TrainedMargins(length, kimg, seconds, tuple(margins))
 
 
 def write_margins(folder: RunFolder, margins: Mapping[int, TrainedMargins]) -> None:
@@ -102,6 +105,7 @@ def write_margins(folder: RunFolder, margins: Mapping[int, TrainedMargins]) -> N
         str(number): {
             "length": trained.length,
             "kimg": trained.kimg,
+            "seconds": trained.seconds,
             "margins": margins_json(trained.margins),
         }
         for number, trained in margins.items()

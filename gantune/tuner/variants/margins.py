@@ -112,7 +112,8 @@ def _train_margins_of(
         spent = ledger.trained + sum(one.kimg for one in known.values())
         limits["kimg"] = space.budget.kimg - spent
     if space.budget.time is not None:
-        limits["time"] = space.budget.time - ledger.seconds
+        spent = ledger.seconds + sum(one.seconds for one in known.values())
+        limits["time"] = space.budget.time - spent
     if any(left <= 0 for left in limits.values()):
         observer.message("its margins are left out: the budget is spent")
         return
@@ -159,7 +160,7 @@ def train_margins(
     """
     every = _variants(config, settings)
     if len(every) < 2:
-        return TrainedMargins(config.kimg, 0.0, ())
+        return TrainedMargins(config.kimg, 0.0, 0.0, ())
     chosen = [name for name, one in every.items() if one.factor in FACTORS[:2]]
     while True:
         tree = space_tree(
@@ -190,7 +191,7 @@ def train_margins(
         for path in dict.fromkeys(one.path for one in every.values())
     ]
     kimg = sum(record.outcome.kimg for record in state.trials if record.outcome is not None)
-    return TrainedMargins(config.kimg, kimg, tuple(margins))
+    return TrainedMargins(config.kimg, kimg, state.seconds, tuple(margins))
 
 
 @dataclass(frozen=True)

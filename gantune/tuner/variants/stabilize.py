@@ -8,6 +8,8 @@ as finalists. Both are ordinary searches in run folders.
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import statistics
 from collections import Counter
@@ -27,7 +29,7 @@ from gantune.health.remedies import (
     remedies_for,
 )
 from gantune.io.files import write_text
-from gantune.io.formatting import last_line
+from gantune.io.formatting import count, format_value, last_line
 from gantune.io.validation import (
     comma_list,
     did_you_mean,
@@ -37,14 +39,17 @@ from gantune.io.validation import (
     path_hint,
 )
 from gantune.io.yaml_document import as_comment
-from gantune.run_folder.run import RunFolder
+from gantune.run_folder.run import RunFolder, read_images
 from gantune.space import load_space
 from gantune.space.distributions import Choices
 from gantune.space.remedies import AS_IT_IS, DECISION, is_kept, space_tree, variants
+from gantune.space.settings import Pruning
 from gantune.trial.records import TrialRecord
+from gantune.tuner.answer import has_learned
 from gantune.tuner.budget import RATES
 from gantune.tuner.finals.margins import Margin
 from gantune.tuner.options import Options
+from gantune.tuner.prepare import reach_of
 from gantune.tuner.state import RunState, SearchObserver
 from gantune.tuner.variants.margins import train_margins
 from gantune.tuner.variants.search import search_tree, study_of
@@ -69,7 +74,11 @@ class Tried:
     survived: int
     """How many of these got no verdict."""
     scores: tuple[float, ...]
-    """The full scores of those that survived."""
+    """The scores of those that survived, at their ends: the best checkpoint may be much earlier."""
+    recalls: tuple[float, ...]
+    """The recalls of their best checkpoints, where the scores have one."""
+    rung: tuple[int, float] | None
+    """The last rung of its first training, in percent, and the score there."""
     kimg: float
     """Thousands of images trained in all."""
     verdicts: tuple[Verdict, ...]
@@ -83,6 +92,11 @@ class Tried:
     def holds(self) -> bool:
         """Whether most of several seeds survived."""
         return self.ended > 1 and 2 * self.survived > self.ended
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether any of those that survived has some of the real images' variety."""
+        return not self.recalls or any(map(has_learned, self.recalls))
 
     def is_within_error_of(self, other: Tried) -> bool:
         """Whether the mean scores differ by at most the standard error of their difference.
@@ -110,6 +124,12 @@ class Stabilized:
     came."""
     margins: tuple[Margin, ...] = ()
     """Of a config that trains as it is: how far its learning rates stand from failing."""
+    untrained: int = 0
+    """Seeds of the config as it is that did not end in the time."""
+    untried: int = 0
+    """Changes that were not begun, as the time, the training or the trials were over."""
+    reach: tuple[str, ...] = ()
+    """Sentences on the rules of health that act late or never in a run of this length."""
 
     @property
     def is_healthy(self) -> bool:
@@ -125,6 +145,29 @@ class Stabilized:
     def file(self) -> Path:
         """The config that trains, if one was found."""
         return self.folder.path / "stable.yaml"
+
+    @property
+    def table(self) -> Path:
+        """All that was tried, as CSV; where something was."""
+        return self.folder.path / "tried.csv"
+
+
+class _Once(SearchObserver):
+    """Passes each message on once: its searches say the same of the images and of the rules."""
+
+    def __init__(self, observer: SearchObserver) -> None:
+        self._observer, self._said = observer, set[str]()
+
+    def message(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._observer.message(text)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        self._observer.progress(what, done, total)
+
+    def refresh(self, state: RunState) -> None:
+        self._observer.refresh(state)
 
 
 def stabilize(
@@ -149,7 +192,7 @@ def stabilize(
     Raises ``RunError`` where ``keep`` names no setting or leaves nothing to try, where the folder
     holds something else and where the config cannot be trained at all, and what ``search`` raises.
     """
-    observer = observer or SearchObserver()
+    observer = _Once(observer or SearchObserver())
     folder = RunFolder(Path(options.out or "runs/stabilize"))
     _check_kept(config, keep)
     _check_folder(folder)
@@ -162,16 +205,18 @@ def stabilize(
     tried = _summary(AS_IT_IS, config, config, base.trials)
     seconds = None if base.time_limit is None else max(base.time_limit - base.seconds, 1.0)
     left = (_BUDGET + max(seeds - _SEEDS, 0)) * config.kimg - tried.kimg
+    untrained = seeds - tried.ended
     if tried.holds:
         limits = {} if seconds is None else {"time": seconds}
         margins = _margins(config, base, folder, options, sections, limits, observer)
-        return Stabilized(config, folder, tried, (), margins)
+        reach = tuple(reach_of(load_space(RunFolder(folder.path / AS_IT_IS).space)))
+        return Stabilized(config, folder, tried, (), margins, untrained, reach=reach)
+    if untrained and base.time_limit is not None and base.seconds >= base.time_limit:
+        raise RunError(
+            f"--time {options.time}: {tried.ended or 'none'} of {count(seeds, 'seed')} came to an "
+            "end in that time; the same command with more time, or without --time, resumes"
+        )
     if not tried.verdicts:
-        if not tried.ended and base.time_limit is not None and base.seconds >= base.time_limit:
-            raise RunError(
-                f"--time {options.time}: no seed came to its end in that time; the same command "
-                "with more time, or without --time, resumes"
-            )
         errors = [record.outcome.error for record in base.trials if record.outcome]
         why = next((last_line(error) for error in errors if error), "no seed ended")
         raise RunError(f"the config cannot be trained as it is: {why}")
@@ -183,7 +228,7 @@ def stabilize(
     )
     if not isinstance(config, ExternalConfig):
         remedies = remedies_for(rule, config)
-    every = variants(config, remedies, keep)
+    every = _fitting(config, remedies, keep, base)
     if len(every) == 1:
         kept = f" but what --keep names ({comma_list(keep)})" if keep else ""
         raise RunError(f"{rule}: no remedy changes anything in this config{kept}")
@@ -193,10 +238,22 @@ def stabilize(
     limits = {"kimg": left} | ({} if seconds is None else {"time": seconds})
     state = _try(every, seed, folder, options, sections, limits, observer)
     found = _answer_first(_results(state, config, every))
-    result = Stabilized(config, folder, tried, tuple(found))
+    untried = len(every) - 1 - len(found)
+    result = Stabilized(config, folder, tried, tuple(found), (), untrained, untried)
+    _write_table(result)
     if result.best is not None:
-        _write(result, every[result.best.name])
+        _write(result, every[result.best.name], options.command)
     return result
+
+
+def _fitting(
+    config: AnyConfig, remedies: Sequence[Remedy], keep: Sequence[str], base: RunState
+) -> dict[str, AnyConfig]:
+    """The alternatives that fit the images that the config was trained on, and the rungs."""
+    data = read_images(base.folder.path)
+    images = math.inf if data is None else data.images
+    rungs = Pruning.model_validate(_PRUNING).shares
+    return variants(config, remedies, keep, images=images, rungs=rungs)
 
 
 def _margins(
@@ -324,7 +381,8 @@ def _try(
         start=[{DECISION: name, "seed": seed} for name in variants],
         **sections,
     )
-    return search_tree(tree, replace(options, out=folder.path, trials=None, time=None), observer)
+    options = replace(options, out=folder.path, trials=None, time=None)
+    return search_tree(tree, options, observer, judges_alone=True)  # as the config itself was
 
 
 def _results(state: RunState, config: AnyConfig, variants: Mapping[str, AnyConfig]) -> list[Tried]:
@@ -340,18 +398,15 @@ def _results(state: RunState, config: AnyConfig, variants: Mapping[str, AnyConfi
         for name, records in by_name.items()
         if name != AS_IT_IS
     ]
-    reached = {name: _reached(records[0]) for name, records in by_name.items()}
-    return sorted(
-        found,
-        key=lambda one: (not one.holds, one.score is None, one.score or 0.0, reached[one.name]),
-    )
+    return sorted(found, key=_place)
 
 
-def _reached(first: TrialRecord) -> tuple[bool, int, float]:
-    """Orders first trainings: failed ones last, then by their last rung and the score there."""
-    percent = max(first.rungs, default=0)
-    has_failed = first.outcome is not None and first.outcome.is_failure
-    return has_failed, -percent, first.rungs.get(percent, 0.0)
+def _place(one: Tried) -> tuple[bool, bool, float, bool, int, float]:
+    """Orders what was tried: what holds first, then by score; then those without one by their last
+    rung and the score there, those that failed last."""
+    percent, there = one.rung or (0, 0.0)
+    has_failed = one.ended > 0 and one.survived == 0
+    return not one.holds, one.score is None, one.score or 0.0, has_failed, -percent, there
 
 
 def _answer_first(found: list[Tried]) -> list[Tried]:
@@ -369,25 +424,48 @@ def _summary(
 ) -> Tried:
     outcomes = [record.outcome for record in records if record.outcome is not None]
     ended = [one for one in outcomes if one.is_failure or one.ending == "completed"]
-    alive = [one for one in ended if not one.is_failure]
-    scores = [one.score.value for one in alive if one.score is not None]
+    alive = [
+        record
+        for record in records
+        if record.outcome is not None and record.outcome.ending == "completed"
+    ]
+    last = [record.rungs.get(100, record.value) for record in alive]
+    recalls = [record.score.recall for record in alive if record.score is not None]
     return Tried(
         name=name,
         changes=tuple(differences(config, changed)),
         ended=len(ended),
         survived=len(alive),
-        scores=tuple(scores),
+        scores=tuple(score for score in last if score is not None),
+        recalls=tuple(recall for recall in recalls if recall is not None),
+        rung=max(records[0].rungs.items(), default=None) if records else None,
         kimg=sum(one.kimg for one in outcomes),
         verdicts=tuple(one.verdict for one in ended if one.verdict is not None),
     )
 
 
-def _write(result: Stabilized, config: AnyConfig) -> None:
+def _write_table(result: Stabilized) -> None:
+    """Writes ``tried.csv``: the config as it is, then every change, in their order."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["remedy", "changes", "seeds", "survived", "score", "last_rung", "kimg"])
+    for one in (result.base, *result.tried):
+        rung = "" if one.rung is None else f"{format_value(one.rung[1])} at {one.rung[0]}%"
+        score = "" if one.score is None else format_value(one.score)
+        changes = "; ".join(map(str, one.changes))
+        rows.writerow([one.name, changes, one.ended, one.survived, score, rung, f"{one.kimg:g}"])
+    write_text(result.table, text.getvalue())
+
+
+def _write(result: Stabilized, config: AnyConfig, command: str) -> None:
     best, base = result.best, result.base
     assert best is not None
+    seeds = count(best.ended, "seed")
+    score = "" if best.score is None else f", score {format_value(best.score)} at the end"
     lines = [
-        f"{best.name}: {best.survived} of {best.ended} seeds survived, "
-        f"{base.survived} of {base.ended} as it is",
+        f"{best.name}: {best.survived} of {seeds} survived{score}; as it is "
+        f"{base.survived} of {base.ended}",
         *map(str, best.changes),
+        f"found by {command}",
     ]
     write_text(result.file, as_comment("\n".join(lines)) + "\n" + dump_config(config))

@@ -220,7 +220,7 @@ def test_of_two_that_tie_the_one_with_the_wider_margin_is_named(
         write_margins(
             state.folder,
             {
-                number: TrainedMargins(10, 40, (Margin("lr", ENDS | {2.0: alive, 4.0: alive}),))
+                number: TrainedMargins(10, 40, 9, (Margin("lr", ENDS | {2.0: alive, 4.0: alive}),))
                 for number, alive in survived.items()
             },
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from gantune.health.remedies import REMEDIES, differences, remedies_for
 from gantune.io.yaml_document import Document, format_document
 from gantune.space import load_space, remedies
 from gantune.space.remedies import AS_IT_IS, declared_remedies, is_kept, space_tree, variants
+from gantune.trial.records import Ending, Outcome, TrialRecord
 from gantune.tuner.options import Options
 from gantune.tuner.state import RunState, SearchObserver, read_run
 from gantune.tuner.variants import margins
@@ -43,8 +45,13 @@ def outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
 
     def run(curve: Curve, keep: tuple[str, ...] = (), **options: Any) -> Stabilized:
         def search(
-            tree: Mapping[str, Any], options: Options, observer: SearchObserver, **_: Any
+            tree: Mapping[str, Any],
+            options: Options,
+            observer: SearchObserver,
+            judges_alone: bool = False,
         ) -> RunState:
+            has_alternatives = "choose" in tree["trial"]
+            assert judges_alone == has_alternatives, "a change is judged as the config itself is"
             home = Path(str(options.out))
             home.mkdir(parents=True, exist_ok=True)
             file = home / "space.yaml"
@@ -55,7 +62,8 @@ def outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
 
         for user in (module, margins):
             monkeypatch.setattr(user, "search_tree", search)
-        monkeypatch.setattr(remedies, "_PAIRS", 6)  # a space of fewer pairs loads faster
+        pairs = options.pop("pairs", 6)  # a space of fewer pairs loads faster
+        monkeypatch.setattr(remedies, "_PAIRS", pairs)
         seeds = options.pop("seeds", 3)
         return stabilize(CONFIG, Options(out=tmp_path / "found", **options), keep=keep, seeds=seeds)
 
@@ -93,7 +101,12 @@ def test_the_smallest_change_with_the_best_score_is_the_answer(outcome: Play) ->
     assert "hinge" in pair.name.split("+") and pair.scores == result.best.scores
     stable = load_config(result.file)
     assert (stable.loss, stable.generator.lr, stable.seed) == ("hinge", 5e-3, 0)
-    assert "loss minimax → hinge" in result.file.read_text()
+    text = result.file.read_text()
+    assert "# hinge: 3 of 3 seeds survived, score 10.0 at the end; as it is 0 of 3" in text
+    assert "# loss minimax → hinge" in text and "# found by gantune" in text
+    rows = list(csv.DictReader(result.table.read_text(encoding="utf-8").splitlines()))
+    assert [row["remedy"] for row in rows] == ["as_it_is", *(one.name for one in result.tried)]
+    assert (rows[1]["changes"], rows[1]["survived"]) == ("loss minimax → hinge", "3")
 
 
 @pytest.mark.parametrize(("gain", "lines"), [(0.5, 1), (5.0, 3)])
@@ -128,7 +141,8 @@ def test_the_two_best_singles_are_finalists_where_pairs_are_worse(outcome: Play)
         is_usual = config.generator.lr == config.discriminator.lr == 2e-4
         if config.loss == "minimax":
             return 11.0 if is_usual else 30.0
-        return 20.0 if config.loss != "hinge" or is_usual else 10.0
+        is_alone = len(differences(CONFIG.replaced(seed=config.seed), config)) == 1
+        return 10.0 if config.loss == "hinge" and is_alone else 20.0
 
     result = outcome(lambda config: "diverged" if is_as_it_is(config) else curve(config))
     assert [(one.name, one.score, one.ended) for one in result.tried[:2]] == [
@@ -210,14 +224,22 @@ def test_other_seeds_or_kept_settings_need_another_folder(outcome: Play) -> None
         outcome(curve, keep=("loss",))
 
 
-def test_a_time_in_which_no_seed_ends_is_not_the_config_s_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("endings", "came"),
+    [((), "none of 3 seeds"), (("completed",), "1 of 3 seeds"), (("stalled",) * 2, "2 of 3 seeds")],
+)
+def test_a_time_in_which_seeds_do_not_end_is_not_the_config_s_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endings: tuple[Ending, ...], came: str
 ) -> None:
     def search(*_: Any, **__: Any) -> Any:
-        return SimpleNamespace(trials=(), time_limit=30.0, seconds=31.0)
+        trials = tuple(
+            TrialRecord(f"trials/{seed:04d}", seed, {"seed": seed}, 10, outcome=Outcome(ending, 5))
+            for seed, ending in enumerate(endings)
+        )
+        return SimpleNamespace(trials=trials, time_limit=30.0, seconds=31.0)
 
     monkeypatch.setattr(module, "search_tree", search)
-    with pytest.raises(RunError, match=r"--time 30s: no seed came to its end .* resumes"):
+    with pytest.raises(RunError, match=rf"--time 30s: {came} came to an end .* resumes"):
         stabilize(CONFIG, Options(out=tmp_path / "found", time="30s"))
 
 
@@ -255,7 +277,7 @@ def test_more_changes_begin_than_if_ties_went_on(
     outcome: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def begun() -> int:
-        result = outcome(lambda config: "diverged" if is_as_it_is(config) else 10.0)
+        result = outcome(lambda config: "diverged" if is_as_it_is(config) else 10.0, pairs=20)
         shutil.rmtree(tmp_path / "found")
         return len(result.tried)
 
@@ -320,6 +342,22 @@ def test_the_space_of_variants_has_the_names_of_classes(tmp_path: Path) -> None:
     file.write_text(format_document(space_tree(found, [3], study="s")))
     made = load_space(file).configs_of({"remedy": AS_IT_IS, "seed": 3})
     assert isinstance(made, TrialConfig) and made.data.class_names == ("cat", "dog")
+
+
+def test_changes_that_fit_neither_the_images_nor_the_rungs_are_left_out() -> None:
+    config = make_config({**CONFIG.model_dump(), "kimg": 5, "batch_size": 64})
+    remedies = [REMEDIES[name] for name in ("larger_batch", "more_d_steps", "hinge")]
+    every = set(variants(config, remedies))
+    large = {"larger_batch", "larger_batch+hinge"}
+    many = {"more_d_steps", "more_d_steps+hinge"}
+    assert large | many < every
+    assert every - set(variants(config, remedies, images=200)) == large
+    rungs = 0.05, 0.25  # the first is at 250 images; steps take 256 and 320
+    assert every - set(variants(config, remedies, rungs=rungs)) == large | many
+    longer = config.replaced(kimg=20)
+    assert set(variants(longer, remedies, rungs=rungs)) == every
+    short = config.replaced(kimg=1)  # it does not reach the first rung itself
+    assert set(variants(short, remedies, rungs=rungs)) == every
 
 
 @pytest.mark.parametrize(
