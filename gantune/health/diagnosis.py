@@ -6,12 +6,13 @@ import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from gantune.config import TrialConfig
 from gantune.config.loss_families import LOSSES, loss_by_alias
 from gantune.health.history import FEWEST_SCORES, FEWEST_TICKS, FEWEST_WITHOUT_BUDGET, Unit
 from gantune.health.logs import Columns, Log, Record, open_log, open_records
@@ -65,6 +66,8 @@ class Diagnosis:
     """What could not be judged, and how the log was read: one sentence each."""
     lacking: str = ""
     """Why a log without a verdict cannot be called healthy; empty where it can."""
+    config: TrialConfig | None = None
+    """The run's config, where it lies beside the log and is of gantune's own trainer."""
 
     @property
     def kind(self) -> str:
@@ -76,8 +79,8 @@ class Diagnosis:
 
     @property
     def proposals(self) -> list[Proposal]:
-        """What to try after the verdict; the trainer's settings are not known."""
-        return proposals(self.verdict.rule, loss=self.loss) if self.verdict else []
+        """What to try after the verdict: new values where the config is known, else advice."""
+        return proposals(self.verdict.rule, self.config, self.loss) if self.verdict else []
 
     @property
     def wasted_share(self) -> float:
@@ -245,7 +248,10 @@ class _Judged:
             )
         has_budget = self._log is not None and self._log.budget is not None
         notes += _notes(monitor, self._loss, has_budget)
-        return monitor.diagnosis(self._loss, notes)
+        config = None if self._log is None else self._log.config
+        if config is not None and self._loss != config.loss:  # another one was named
+            config = None
+        return replace(monitor.diagnosis(self._loss, notes), config=config)
 
 
 def _notes(monitor: _LogMonitor, loss: str | None, has_budget: bool) -> Iterator[str]:

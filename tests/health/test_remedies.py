@@ -167,6 +167,15 @@ CASES: list[tuple[str, dict[str, Any], list[Change]]] = [
     ),
     ("fast_g_lr", {}, [Change("generator.lr", 2e-4, 1e-3)]),
     ("fast_g_lr", {"generator": {"lr": 2e-3}}, []),
+    *(
+        (name, {"generator": {"optimizer": "sgd", "lr": 1e-5}, "discriminator": {"lr": 2e-4}}, [])
+        for name in ("usual_rates", "fast_g_lr")
+    ),
+    (
+        "fast_rates",
+        {"generator": {"optimizer": "sgd", "lr": 1e-5}},
+        [Change("discriminator.lr", 2e-4, 1e-3)],
+    ),
 ]
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from gantune.config import TrialConfig
 from gantune.errors import LogError
 from gantune.health.logs import documents, sidecar_scores
 from gantune.health.logs.columns import JUDGED, PLACES, Columns
@@ -36,8 +37,9 @@ _LOSSES = {"d_loss", "g_loss"}
 class Log:
     """The records of a log, to be iterated once. ``name``: the name of the log in messages.
 
-    ``loss``, ``label_smoothing`` and ``budget`` (kimg) are known at the first record, where the log
-    or a file beside it contains them. ``notes`` are complete after the last record.
+    ``loss``, ``label_smoothing``, ``budget`` (kimg) and ``config``, that of gantune's own trainer,
+    are known at the first record, where the log or a file beside it contains them. ``notes`` are
+    complete after the last record.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Log:
         self.loss: str | None = None
         self.label_smoothing = 0.0
         self.budget: float | None = None
+        self.config: TrialConfig | None = None
         self._lines, self._columns, self._folder = lines, columns, folder
         self._recorder = Recorder(name, columns)
         self._notes = [*notes]
@@ -188,6 +191,7 @@ class Log:
             if config:
                 self.loss, self.budget = config.loss, config.kimg
                 self.label_smoothing = config.label_smoothing
+                self.config = config if isinstance(config, TrialConfig) else None
                 loss = f"loss {config.loss} and " if config.loss else ""
                 self._notes.append(f"{loss}length {config.kimg:g} kimg read from config.yaml")
             if scores:
@@ -249,8 +253,9 @@ class RowLog(Log):
 
 @contextmanager
 def open_log(path: Path | str, columns: Columns | None = None) -> Iterator[Log]:
-    """Opens the log in a file, with the scores and the config beside it, or in a folder: its only
-    log, TensorBoard's event files, or files of one scalar each. Raises ``LogError``."""
+    """Opens the log in a file, with the scores and the config beside it, or in a folder: that of a
+    training, its only log, TensorBoard's event files, or files of one scalar each. Raises
+    ``LogError``."""
     path, columns = Path(path), columns or Columns()
     if path.is_dir():
         if documents.event_files(path):
@@ -259,7 +264,8 @@ def open_log(path: Path | str, columns: Columns | None = None) -> Iterator[Log]:
         if scalars := documents.scalar_files(path):
             yield _scalar_log(path, scalars, columns)
             return
-        found = documents.logs_in(path)
+        training = path / "ticks.jsonl"
+        found = [training] if training.is_file() else documents.logs_in(path)
         are_joined = found and all(map(documents.is_download, found))
         path = found[0] if len(found) == 1 or are_joined else path
     with _opened(path) as file:

@@ -51,6 +51,19 @@ def test_loss_and_length_are_read_from_the_config(tmp_path: Path) -> None:
     assert diagnose(path).loss == "vanilla", "guessed from the first losses"
 
 
+def test_what_to_try_follows_from_the_config_beside_the_log(tmp_path: Path) -> None:
+    path = write_run(tmp_path)
+    path.write_text(path.read_text().replace('"penalties"', '"g_update": 1e-05, "penalties"'))
+    (tmp_path / "config.yaml").write_text("loss: hinge\nkimg: 20\n")
+    (tmp_path / "scores.jsonl").touch()
+    found = diagnose(tmp_path)  # the folder of the training
+    assert found.verdict is not None and found.proposals
+    for one in found.proposals:
+        assert one.changes and one.remedy.name not in ("hinge", "adam", "one_d_step")
+    other = diagnose(path, loss="vanilla")
+    assert other.verdict is not None and not any(one.changes for one in other.proposals)
+
+
 def test_flat_score_is_compared_with_the_untrained_generator(tmp_path: Path) -> None:
     path = write_run(tmp_path, spread=0.01)
     path.write_text(path.read_text().replace('"spread": 0.7', '"spread": 0.1'))
