@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from gantune.errors import SpaceError
-from gantune.io.formatting import count, number, share
+from gantune.io.formatting import count, number, setting_duration, share
 from gantune.io.yaml_document import Document, KeyPath, as_comment, format_document, parse_document
 from gantune.report.analysis.hyperparameters import hyperparameter_importance
 from gantune.report.analysis.outcomes import ending_of, rank_trials
@@ -27,6 +27,7 @@ from gantune.space.sampling import is_active
 from gantune.space.tree import Decision, Leaf
 from gantune.trial.records import TrialRecord
 from gantune.tuner.answer import has_learned_anything
+from gantune.tuner.budget import fewest_kimg
 from gantune.tuner.finals.significance import compare_with_best
 from gantune.tuner.state import RunState
 
@@ -76,7 +77,7 @@ def suggestions(state: RunState) -> list[Suggestion]:
             is_new = not one.place or all(one.place != other.place for other in found)
             if is_new and (not one.override or _changed(state, [*found, one]) is not None):
                 found.append(one)
-    return found
+    return [*found, *_raise_budget(search, _changed(state, found))]
 
 
 def next_space(state: RunState, found: Sequence[Suggestion], top: int = DEFAULT_TOP) -> str:
@@ -357,6 +358,29 @@ def _fix_idle(search: _Search) -> Iterator[Suggestion]:
             f"rank between {one.trials} trials"
         )
         yield _setting(item, f"fix {item.base} at {number(value)}", why, _text(value))
+
+
+def _raise_budget(search: _Search, changed: SearchSpace | None) -> Iterator[Suggestion]:
+    """The limits of training and time, where trials or finals have become longer: for as many."""
+    space, records = search.space, (*search.state.trials, *search.state.finalists)
+    trained = sum(one.outcome.kimg for one in records if one.outcome is not None)
+    least, budget = fewest_kimg(space), space.budget
+    whole = budget.kimg or max(trained, least)
+    if changed is None or not whole:
+        return
+    longer = changed.first_config().kimg / space.first_config().kimg
+    times = ((whole - least) * longer + fewest_kimg(changed)) / whole
+    if times <= 1:
+        return
+    why = "trials or finals take longer, and as many of them fit then"
+    limits = {
+        "kimg": budget.kimg and f"{math.ceil(10 * times * budget.kimg) / 10:g}",
+        "time": budget.time and setting_duration(math.ceil(times * budget.time)),
+    }
+    for name, text in limits.items():
+        if text:
+            what, place = f"raise budget.{name} to {text}", ("budget", name)
+            yield Suggestion(what, why, f"budget.{name}={text}", place)
 
 
 def _setting(item: Decision | Leaf, what: str, why: str, value: str) -> Suggestion:

@@ -370,12 +370,19 @@ def is_improvement(records: Iterable[TrialRecord], number: int, percent: int) ->
     return new.rungs[percent] < best.rungs[percent] and not ties_at(new, best, percent)
 
 
+def fewest_kimg(space: SearchSpace) -> float:
+    """Kimg of one trial, the finals and the margins that the space asks for."""
+    trial = space.first_config().kimg
+    return trial + _last_runs(space) * space.finalists.budget(trial)
+
+
+def _last_runs(space: SearchSpace) -> int:
+    return most_finalists(space) + (margin_runs(space) if space.finalists.margins else 0)
+
+
 def check_budget(space: SearchSpace) -> None:
     """Raises ``SpaceError`` where ``budget.kimg`` has no room for one trial and the finals."""
-    limit, trial, runs = space.budget.kimg, space.first_config().kimg, most_finalists(space)
-    if space.finalists.margins:
-        runs += margin_runs(space)
-    least = trial + runs * space.finalists.budget(trial)
+    limit, least, runs = space.budget.kimg, fewest_kimg(space), _last_runs(space)
     if limit is None or limit >= least:
         return
     finals = f" and {runs} trainings of the finals" if runs else ""

@@ -24,6 +24,7 @@ from gantune.report.terminal.summary import print_everything, print_summary
 from gantune.run_folder.run import RunFolder
 from gantune.space import load_space
 from gantune.trial.records import Outcome, TrialRecord
+from gantune.tuner.budget import check_budget
 from gantune.tuner.finals.finalists import PlannedFinal, plan_finalists
 from gantune.tuner.state import RunState, Timing, make_state
 from tests.tuner.factory import score, toy_space
@@ -146,6 +147,49 @@ def test_scores_that_still_fall_ask_for_a_longer_training(
 ) -> None:
     state = searched(tmp_path, lambda p: more + by_lr(p))
     assert [one.what for one in suggestions(state)] == what
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"kimg": 50}, ["budget.kimg=100"]),
+        ({"time": "90s"}, ["budget.time=3m"]),
+        ({"kimg": 70.5, "time": "10m"}, ["budget.kimg=141", "budget.time=20m"]),
+        ({"trials": 20}, []),
+    ],
+)
+def test_a_longer_training_has_the_budget_for_as_many_trials(
+    tmp_path: Path, limits: dict[str, Any], expected: list[str]
+) -> None:
+    budget = f"budget={{{', '.join(f'{name}: {value}' for name, value in limits.items())}}}"
+    state = searched(tmp_path, lambda params: 5.0 + params["batch_size"] / 64, budget)
+    found = suggestions(state)
+    assert found[0].what.startswith("train twice as long")
+    raised = [one for one in found if one.override.startswith("budget.")]
+    assert [one.override for one in raised] == expected
+    assert all(one.what.startswith("raise budget.") for one in raised)
+    check_budget(load_space(write_next(tmp_path, state)))
+
+
+def test_finals_on_more_seeds_have_the_budget_for_them(tmp_path: Path) -> None:
+    first: list[int] = []
+
+    def finals(run: PlannedFinal) -> float:
+        first.append(run.origin)
+        return float(200 + 4 * (run.seed % 3) + 6 * (run.origin != first[0]))
+
+    over = ("budget={trials: 20, kimg: 80}", "finalists={top: 2, seeds: 3, start: false}")
+    state = searched(tmp_path, flat, *over, finals=finals)
+    found = {one.place: one for one in suggestions(state)}
+    assert ("finalists", "seeds") in found
+    assert float(found["budget", "kimg"].override.partition("=")[2]) > 80
+    check_budget(load_space(write_next(tmp_path, state)))
+
+
+def write_next(path: Path, state: RunState) -> Path:
+    file = path / "next.yaml"
+    file.write_text(next_space(state, suggestions(state)))
+    return file
 
 
 def test_nothing_learned_asks_for_a_longer_training_too(tmp_path: Path) -> None:
