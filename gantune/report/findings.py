@@ -6,17 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from shlex import quote
 
-from gantune.errors import SpaceError
 from gantune.health.remedies import Proposal
 from gantune.io.formatting import count, first_names, format_value, number, share, times
-from gantune.report.advice import what_to_try
 from gantune.report.analysis.hyperparameters import FEWEST, Importance
 from gantune.report.analysis.outcomes import UNSTABLE
 from gantune.report.analysis.spending import stopped_by
 from gantune.report.analysis.stability import RATIO, Region, Stability
 from gantune.report.wording import short_names
-from gantune.space import load_space
-from gantune.trial.records import TrialRecord
+from gantune.tuner.advice import what_to_try
 from gantune.tuner.finals.significance import Comparison, compare_with_best, seed_noise
 from gantune.tuner.state import RunState
 
@@ -202,7 +199,8 @@ class Cure:
     proposals: tuple[Proposal, ...]
     """At least one, for the trial's config."""
     command: str
-    """What tries remedies; empty for a trainer of the user's own without any in its space."""
+    """What tries remedies; empty where they are only advice: the config was deleted, or the space
+    of a trainer of the user's own declares none."""
 
 
 def cure(state: RunState) -> Cure | None:
@@ -216,21 +214,12 @@ def cure(state: RunState) -> Cure | None:
         return None
     ((rule, _),) = Counter(rule for rule, _ in failed).most_common(1)
     record = next(record for own, record in failed if own == rule)
-    found = tuple(what_to_try(state.folder, record))
+    found = tuple(what_to_try(state.folder, record.name, record.outcome))
     if not found:
         return None
     command = f"gantune stabilize {quote(f'{state.folder.path}#{record.number}')}"
-    return Cure(rule, record.number, found, command if _has_remedies(state, record) else "")
-
-
-def _has_remedies(state: RunState, record: TrialRecord) -> bool:
-    """Whether something is known to try: for a trainer of the user's own the space declares it."""
-    if not state.folder.trial(record.name).output.exists():  # that of a user's own trainer
-        return True
-    try:
-        return bool(load_space(state.folder.space).remedies)
-    except SpaceError:
-        return False
+    is_known = any(proposal.changes for proposal in found)
+    return Cure(rule, record.number, found, command if is_known else "")
 
 
 def _advice_for_unstable(state: RunState) -> str:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
-from gantune.config import TrialConfig
-from gantune.health.remedies import proposals
+from gantune.health.remedies import Proposal
 from gantune.io.files import write_bytes
 from gantune.io.formatting import format_value
 from gantune.run_folder.run import RunFolder
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.text import extra_metrics_text, protocol_line
 from gantune.trial.records import Assignment, Outcome
+from gantune.tuner.advice import what_to_try
 from gantune.tuner.answer import answer
 from gantune.tuner.descriptions import describe_best
 from gantune.tuner.state import RunState
@@ -108,7 +108,8 @@ def _trial_note(
     pictures: Sequence[Picture],
 ) -> str:
     """How a run ended and why, its samples, and how to train it."""
-    score, parts = outcome.score, [_outcome_text(assignment, outcome)]
+    proposals = what_to_try(folder, assignment.name, outcome)
+    score, parts = outcome.score, [_outcome_text(assignment, outcome, proposals)]
     grid = _grid_of_score(pictures, outcome.best_kimg)
     if grid is not None:
         url = study.artifact_url(assignment.number, grid.identity)
@@ -122,6 +123,8 @@ def _trial_note(
     if assignment.kind == "trial":
         number = assignment.number
         name = f"{quote(str(folder.path))}#{number}"
+        if any(one.changes for one in proposals):
+            parts += ["Find a change that holds:", as_code(f"gantune stabilize {name}")]
         commands = f"gantune train {name}\ngantune best {name} -o trial-{number}.yaml"
         parts += ["Train it, or write its config:", as_code(commands)]
     else:
@@ -136,14 +139,12 @@ def _trial_note(
     return "\n\n".join(parts) + "\n"
 
 
-def _outcome_text(assignment: Assignment, outcome: Outcome) -> str:
+def _outcome_text(assignment: Assignment, outcome: Outcome, proposals: Sequence[Proposal]) -> str:
     ending = "pruned by rank" if outcome.ending == "pruned" else outcome.ending.replace("_", " ")
     text = f"**{ending.capitalize()}** at {outcome.kimg:g} of {assignment.config.kimg:g} kimg"
     if outcome.verdict is not None:
         text += f" ({as_text(outcome.verdict.rule)}): {as_text(outcome.verdict.sentence)}"
-        config = assignment.config if isinstance(assignment.config, TrialConfig) else None
-        found = proposals(outcome.verdict.rule, config)
-        text += ".\n\nTry: " + "; or ".join(as_text(str(proposal)) for proposal in found)
+        text += ".\n\nTry: " + "; or ".join(as_text(str(proposal)) for proposal in proposals)
     elif outcome.standing is not None or outcome.remark:
         text += f": {as_text(str(outcome.standing or outcome.remark))}"
     if outcome.score is not None:

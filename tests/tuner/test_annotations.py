@@ -47,6 +47,7 @@ def test_the_note_of_a_trial_that_failed_says_what_to_try(tmp_path: Path) -> Non
     trials, _ = studies(driver.folder)
     note = get_note(_trial(trials, 0))
     assert "Try: generator" in note and "; or " in note
+    assert f"gantune stabilize {driver.folder.path}#0" in note
 
 
 def _trial(study: optuna.Study, number: int) -> optuna.trial.Trial:

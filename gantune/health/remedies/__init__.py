@@ -1,7 +1,7 @@
 """What may cure a failed run: small changes to a config, one file for each kind of change."""
 
 from gantune.health.remedies.catalogue import REMEDIES, kind_of, remedies_for, remedy_named
-from gantune.health.remedies.proposal import Proposal, proposals
+from gantune.health.remedies.proposal import Proposal, declared_proposals, proposals
 from gantune.health.remedies.record import Record
 from gantune.health.remedies.remedy import (
     Change,
@@ -22,6 +22,7 @@ __all__ = [
     "Record",
     "Remedy",
     "changed",
+    "declared_proposals",
     "differences",
     "kind_of",
     "plain_values",

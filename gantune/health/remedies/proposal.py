@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gantune.config import TrialConfig, make_config
+from gantune.config import AnyConfig, ExternalConfig, TrialConfig, make_config
 from gantune.health.remedies.catalogue import kind_of, remedies_for
 from gantune.health.remedies.losses import LOSS_CHANGES
 from gantune.health.remedies.record import Record, record_of
@@ -56,18 +57,41 @@ def proposals(
     are advice for any trainer. ``loss``: that of such a trainer, if it is known: changes of the
     loss that do not apply to it are left out.
     """
-    found: list[Proposal] = []
     like = None if loss is None or config is not None else make_config({"loss": loss})
-    for remedy in remedies_for(rule, config):
-        if like is not None and remedy in LOSS_CHANGES and remedy.applied(like) is None:
-            continue
-        changes: tuple[Change, ...] = ()
-        if config is not None:
-            if (changed := remedy.applied(config)) is None:
-                continue
-            changes = tuple(differences(config, changed))
-        record = record_of(remedy, rule)
-        is_hopeless = record.tried >= _ENOUGH and not record.cured
-        if not is_hopeless and kind_of(remedy) not in {kind_of(one.remedy) for one in found}:
-            found.append(Proposal(remedy, changes, record))
-    return found[:_MOST]
+    fitting = [
+        remedy
+        for remedy in remedies_for(rule, config)
+        if like is None or remedy not in LOSS_CHANGES or remedy.applied(like) is not None
+    ]
+    found = [
+        Proposal(one, changes, record_of(one, rule)) for one, changes in _changes(fitting, config)
+    ]
+    return _of_different_kinds(
+        one for one in found if one.record.tried < _ENOUGH or one.record.cured
+    )
+
+
+def declared_proposals(remedies: Iterable[Remedy], config: ExternalConfig) -> list[Proposal]:
+    """The first remedies that a space declares and that change ``config``, of a trainer of the
+    user's own: at most three, each of another kind. None has a record."""
+    return _of_different_kinds(
+        Proposal(one, changes, Record()) for one, changes in _changes(remedies, config)
+    )
+
+
+def _changes(
+    remedies: Iterable[Remedy], config: AnyConfig | None
+) -> Iterator[tuple[Remedy, tuple[Change, ...]]]:
+    """The remedies that apply, each with what it changes in a config that is known."""
+    for remedy in remedies:
+        if config is None:
+            yield remedy, ()
+        elif (changed := remedy.applied(config)) is not None:
+            yield remedy, tuple(differences(config, changed))
+
+
+def _of_different_kinds(found: Iterable[Proposal]) -> list[Proposal]:
+    first: dict[str, Proposal] = {}
+    for one in found:
+        first.setdefault(kind_of(one.remedy), one)
+    return list(first.values())[:_MOST]

@@ -8,7 +8,6 @@ from typing import Any
 
 from gantune.io.formatting import count, duration, format_ratio, format_value, number
 from gantune.report import tables
-from gantune.report.advice import what_to_try
 from gantune.report.analysis.curves import RunCurves
 from gantune.report.analysis.hyperparameters import D_LR, G_LR
 from gantune.report.analysis.outcomes import MARKS, ending_of
@@ -19,6 +18,7 @@ from gantune.report.wording import short_names, title
 from gantune.scores import score as flags
 from gantune.scores.text import protocol_line, score_text
 from gantune.trial.records import TrialRecord
+from gantune.tuner.advice import what_to_try
 
 _ERROR_LINES = 30  # the last ones
 _LONGEST = 20_000  # characters of a config or an error
@@ -61,10 +61,11 @@ def _details(run: RunData, record: TrialRecord) -> dict[str, Any]:
         "scores": curves.scores,
         "folder": str(folder.path),
     }
-    if (command := _command(run, record)) is not None:
+    proposals = what_to_try(run.folder, record.name, outcome)
+    found["facts"] += [["try", str(one)] for one in proposals]
+    if (command := _command(run, record, any(one.changes for one in proposals))) is not None:
         found["command"] = command
     if verdict is not None:
-        found["facts"] += [["try", str(one)] for one in what_to_try(run.folder, record)]
         found["stop"] = [verdict.since, verdict.at] if verdict.unit == "kimg" else None
     with suppress(OSError):
         if config := folder.config.read_text(encoding="utf-8", errors="replace"):
@@ -100,13 +101,17 @@ def _lines(run: RunData, record: TrialRecord) -> Iterator[str]:
         yield f"{MARKS[ending_of(record)].words.capitalize()}."
 
 
-def _command(run: RunData, record: TrialRecord) -> str | None:
-    """What trains this config again; ``None`` where it is lost."""
-    config = run.folder.trial(record.name).config
+def _command(run: RunData, record: TrialRecord, has_remedies: bool) -> str | None:
+    """What trains this config again, or finds a change of it that trains; ``None`` where it is
+    lost."""
+    config, number = run.folder.trial(record.name).config, record.number
     if not config.exists():
         return None
+    if has_remedies:
+        number = number if record.origin is None else record.origin
+        return f"gantune stabilize {quote(f'{run.folder.path}#{number}')}"
     if record.origin is None:
-        return f"gantune train {quote(f'{run.folder.path}#{record.number}')}"
+        return f"gantune train {quote(f'{run.folder.path}#{number}')}"
     return f"gantune train {quote(str(config))}"
 
 

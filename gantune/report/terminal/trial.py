@@ -7,13 +7,13 @@ from rich.console import Group
 from rich.text import Text
 
 from gantune.io.formatting import duration, format_ratio, format_value, number, share
-from gantune.report.advice import what_to_try
 from gantune.report.analysis.outcomes import ENDINGS
 from gantune.report.terminal.tables import new_table
 from gantune.scores import score as flags
 from gantune.scores.score import Score
 from gantune.scores.text import held_out_text, protocol_line, sampling_error_text
 from gantune.trial.records import TrialRecord, why_ended
+from gantune.tuner.advice import what_to_try
 from gantune.tuner.descriptions import score_name
 from gantune.tuner.state import RunState
 
@@ -47,7 +47,7 @@ def _facts(state: RunState, record: TrialRecord) -> Iterator[tuple[str, str]]:
             name = "verdict" if outcome.verdict else "error" if outcome.error else "reason"
             yield name, why
         if outcome.verdict is not None:
-            found = what_to_try(state.folder, record)
+            found = what_to_try(state.folder, record.name, outcome)
             yield from (("try", str(proposal)) for proposal in found)
             if any(proposal.changes for proposal in found):
                 yield "", f"gantune stabilize {quote(str(state.folder.path))}#{record.number}"

@@ -66,7 +66,9 @@ def test_every_trial_has_a_row_and_details(whole: tuple[Run, str]) -> None:
     collapsed = details["trials/0008"]
     assert [name for name, _ in collapsed["facts"]].count("try") == 3
     assert collapsed["lines"] == ["discriminator_won: it collapsed"]
-    assert collapsed["command"] == f"gantune train '{whole[0].folder.path}#8'"
+    assert collapsed["command"] == f"gantune stabilize '{whole[0].folder.path}#8'"
+    best = details["trials/0000"]
+    assert best["command"] == f"gantune train '{whole[0].folder.path}#0'"
     assert all(len(one["lines"]) == 1 and one["lines"][0] for one in details.values())
     assert details["trials/0003"]["lines"] == ["Trained to its end: number 1 of 3 with a score."]
     assert details["finalists/0000"]["command"].endswith("finalists/0000/config.yaml")

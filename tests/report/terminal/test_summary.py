@@ -208,14 +208,20 @@ def test_after_an_interruption_it_says_how_to_resume() -> None:
     assert "run the same command again" not in summary(state(search()))
 
 
-def test_without_survivors_it_says_what_to_do() -> None:
-    text = flat(summary(state([record for record in search() if record.value is None])))
+def test_without_survivors_it_says_what_to_do(tmp_path: Path) -> None:
+    of = state([record for record in search() if record.value is None], folder=tmp_path)
+    home = of.folder.trial("trials/0001")
+    home.path.mkdir(parents=True)
+    home.config.write_text("generator: {lr: 1e-3}\n")
+    text = flat(summary(of))
     assert "No trial has survived" in text
     assert "pruned by rank (2)" in text and "exploding (1)" in text
     assert "stability=lenient" in text and "start recipe" in text
     assert "trials/0009/error.txt" in text
-    assert "gantune stabilize 'runs/dcgan#1' # exploding: set both learning rates to 2e-4" in text
+    assert f"gantune stabilize '{tmp_path}#1' # exploding: generator.lr 1e-3 → 2e-4" in text
     assert "gantune train" not in text
+    home.config.unlink()  # nothing is left to stabilize
+    assert "gantune stabilize" not in summary(of)
 
 
 def test_advice_for_an_external_trainer_whose_samples_are_not_finite(tmp_path: Path) -> None:

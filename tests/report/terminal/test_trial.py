@@ -43,8 +43,15 @@ def test_a_trial_that_failed_shows_what_to_try(tmp_path: Path) -> None:
     changes = [str(one) for one in proposals("discriminator_won", config)]
     assert len(changes) == 3 and all(one in text for one in changes)
     assert advice[0] not in text and f"gantune stabilize {tmp_path}" in text
-    home.config.write_text("trainer: mine.py:train\nkimg: 5\n")
+    own = f"trainer: {tmp_path}/mine.py:train\n"
+    (tmp_path / "mine.py").write_text("def train(config, session): ...\n")
+    home.config.write_text(f"{own}kimg: 5\nlr: 0.1\n")
     assert advice[0] in shown(trial_sheet(of, record), 200)
+    space = f"study: own\n{own}trial: {{kimg: 5, lr: 0.1}}\n"
+    of.folder.space.write_text(f"{space}remedies: {{slower: {{lr: 0.5x}}}}\n")
+    text = shown(trial_sheet(of, record), 200)
+    assert "lr 0.1 → 0.05" in text and advice[0] not in text
+    assert f"gantune stabilize {tmp_path}" in text
     assert "try" not in shown(trial_sheet(of, trial(4, outcome("completed", value=9.0))), 200)
 
 
