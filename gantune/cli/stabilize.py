@@ -86,11 +86,11 @@ def stabilize(
     count, console = read_workers(workers), make_console()
     with interrupt_on_signals() as received, Terminal(console) as terminal:
         from gantune.config import ExternalConfig, load_any_config, make_config
-        from gantune.errors import RunError
+        from gantune.errors import ConfigError, DataError, RunError
         from gantune.health.remedies import Remedy
         from gantune.io.yaml_document import read_document
         from gantune.report.page.background import PageWriter
-        from gantune.report.selection import find_config
+        from gantune.report.selection import check_failed, find_config
         from gantune.report.terminal.stabilization import stabilization_view
         from gantune.space import load_space
         from gantune.space.remedies import declared_remedies
@@ -98,6 +98,7 @@ def stabilize(
         from gantune.tuner.variants.search import study_name
         from gantune.tuner.variants.stabilize import stabilize as run
 
+        check_failed(config)
         path, default = find_config(config)
         chosen = load_any_config(path)
         if data is None:
@@ -147,6 +148,8 @@ def stabilize(
                     remedies=remedies,
                     observer=observer,
                 )
+            except (ConfigError, DataError) as error:  # of a file that nobody has written
+                raise RunError(f"{path}: {error}") from None
             except KeyboardInterrupt:
                 print("stopped; the same command resumes it")
                 raise typer.Exit(received.exit_code) from None

@@ -138,7 +138,13 @@ def train(
         raise TrainingError(f"{error}\n{_what_is_kept(folder, is_external)}") from None
     if outcome.ending != "completed":
         if outcome.verdict is not None and not is_external and config is not None:
-            print(f"find a change that holds: gantune stabilize {quote(config)}")
+            given = [
+                ("--kimg", kimg),
+                ("--data", data),
+                *(("--set", one) for one in settings or ()),
+            ]
+            words = [f"{name} {quote(str(value))}" for name, value in given if value is not None]
+            print(" ".join(["find a change that holds: gantune stabilize", quote(config), *words]))
         raise typer.Exit(1)
     if is_external:
         if holds_files(folder / "best"):

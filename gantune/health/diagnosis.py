@@ -23,7 +23,7 @@ from gantune.health.monitor import HealthMonitor
 from gantune.health.reach import Reach
 from gantune.health.remedies import Proposal, proposals
 from gantune.health.rules import RULES, Verdict
-from gantune.io.formatting import count
+from gantune.io.formatting import and_list, count
 from gantune.io.validation import comma_list
 
 Preset = str | Mapping[str, Any]
@@ -282,7 +282,7 @@ def _notes(monitor: _LogMonitor, loss: str | None, has_budget: bool) -> Iterator
     elif loss is None:
         skipped = [name for name, rule in RULES.items() if "unknown" not in rule.families]
         yield (
-            f"the loss was not named, so {' and '.join(skipped)} were not judged, and exploding "
+            f"the loss was not named, so {and_list(skipped)} were not judged, and exploding "
             f"only by a critic's bound; name it with --loss ({comma_list(LOSSES)})"
         )
 

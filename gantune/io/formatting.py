@@ -110,6 +110,12 @@ def first_names(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
+def and_list(items: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *first, last = items
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def one_line(text: str) -> str:
     """The text with escapes in place of line ends, control characters and undecodable bytes."""
     return "".join(

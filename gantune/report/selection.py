@@ -1,5 +1,6 @@
 """Finds a run, a trial, a config or a checkpoint by the name that a user gives."""
 
+import json
 from pathlib import Path
 
 from gantune.errors import RunError
@@ -7,7 +8,7 @@ from gantune.io.formatting import number_ranges, whole_number
 from gantune.io.yaml_document import as_comment
 from gantune.run_folder.run import RunFolder, find_run, find_trial
 from gantune.run_folder.trial import TrialFolder
-from gantune.trial.records import TrialRecord, describe_outcome
+from gantune.trial.records import Outcome, TrialRecord, describe_outcome
 from gantune.tuner.descriptions import describe_trial
 from gantune.tuner.state import RunState, read_run
 
@@ -30,6 +31,23 @@ def find_config(name: str) -> tuple[Path, Path]:
     if path.suffix not in (".yaml", ".yml"):
         path = find_run(name).best
     return path, path.with_suffix("")
+
+
+def check_failed(name: str) -> None:
+    """Raises ``RunError`` for a trial, such as ``dcgan#7``, that ended without a verdict."""
+    if not _names_trial(name):
+        return
+    run, number = find_trial(name)
+    folder = _trial(run, number)
+    if not folder.has_verdict:
+        return
+    outcome = Outcome.from_dict(json.loads(folder.verdict.read_text(encoding="utf-8")))
+    if outcome.verdict is None:
+        raise RunError(
+            f"{name}: no rule of health has stopped it: "
+            f"{describe_outcome(f'trial {number}', outcome)}; to stabilize its config all the "
+            f"same, name its file, {folder.config}"
+        )
 
 
 def is_of_run(config: Path) -> bool:

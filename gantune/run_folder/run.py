@@ -135,10 +135,13 @@ def find_run(name: str) -> RunFolder:
                 others,
             )
         return RunFolder(fitting[0])
-    if Path(name).is_dir():
-        inside = sorted(str(path.parent) for path in Path(name).glob("*/run.json"))
-        hint = f"; inside it are: {', '.join(inside[:5])}" if inside else ""
-        raise RunError(f"{name}: not a run of gantune (it has no run.json){hint}")
+    for place in (Path(name), Path("runs") / name):
+        inside = sorted(str(path.parent) for path in place.glob("*/run.json"))
+        if inside or (place.is_dir() and place == Path(name)):
+            hint = f"; inside it are: {', '.join(inside[:5])}" if inside else ""
+            if (place / "ticks.jsonl").exists():
+                hint = f": it holds one training, of which `gantune diagnose {name}` tells"
+            raise RunError(f"{place}: not a run of gantune (it has no run.json){hint}")
     if Path(name).is_file():
         raise RunError(f"{name}: a file, and not a run; a run is a folder, or its study's name")
     known = sorted(path.parent.name for path in Path("runs").glob("*/run.json"))

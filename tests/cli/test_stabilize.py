@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from gantune.config import make_config
+from gantune.errors import DataError, GantuneError, SpaceError
 from gantune.health import Verdict
 from gantune.health.remedies import REMEDIES, differences
 from gantune.run_folder.run import RunFolder
+from gantune.trial.records import Ending, Outcome
 from gantune.tuner.variants.stabilize import Stabilized, Tried
 from tests.canned import run_info
 from tests.cli.conftest import Run
@@ -133,6 +135,36 @@ def test_what_cannot_be_stabilized_is_an_error_of_the_user(
     code, _, text = run("stabilize", *arguments)
     assert code == 2 and message in " ".join(text.split())
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("ending", ["completed", "pruned", "crashed"])
+def test_a_trial_that_no_rule_stopped_is_not_stabilized(
+    run: Run, given: dict[str, Any], tmp_path: Path, ending: Ending
+) -> None:
+    write_own_run(tmp_path, "remedies: {slower: {lr: 0.5x}}\n")
+    given["result"] = [tried("as_it_is", 0), tried("r1", 3)]
+    verdict = tmp_path / "runs/own/trials/0000/verdict.json"
+    verdict.write_text(json.dumps(Outcome(ending, 1.0).to_dict()))
+    code, _, text = run("stabilize", "own#0")
+    assert code == 2 and f"own#0: no rule of health has stopped it: trial 0 {ending}" in text
+    assert "name its file, runs/own/trials/0000/config.yaml" in " ".join(text.split())
+    verdict.write_text(json.dumps(Outcome("collapsed", 1.0, verdict=VERDICT).to_dict()))
+    assert run("stabilize", "own#0")[0] == 0
+
+
+@pytest.mark.parametrize("error", [DataError("batch_size: 9 images"), SpaceError("no such loss")])
+def test_an_error_names_the_config(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: GantuneError
+) -> None:
+    from gantune.tuner.variants import stabilize as module
+
+    def fail(*_: Any, **__: Any) -> Stabilized:
+        raise error
+
+    monkeypatch.setattr(module, "stabilize", fail)
+    (tmp_path / "mine.yaml").write_text("loss: minimax\n")
+    code, _, text = run("stabilize", "mine.yaml")
+    assert code == 2 and f"mine.yaml: {error}" in text
 
 
 def write_own_run(path: Path, remedies: str) -> None:

@@ -57,6 +57,18 @@ def test_a_near_miss_is_named(runs: Path) -> None:
         find_run("xyz")
 
 
+def test_a_folder_with_runs_inside_names_them(runs: Path) -> None:
+    (runs / "stable/as_it_is").mkdir(parents=True)
+    (runs / "stable/as_it_is/run.json").write_text("{}")
+    for name in ("stable", "runs/stable"):
+        with pytest.raises(RunError, match=r"^runs/stable: not a run .* runs/stable/as_it_is$"):
+            find_run(name)
+    (runs.parent / "mine").mkdir()
+    (runs.parent / "mine/ticks.jsonl").touch()
+    with pytest.raises(RunError, match=r"mine: not a run .* `gantune diagnose mine` tells"):
+        find_run("mine")
+
+
 def test_a_file_is_no_run(runs: Path) -> None:
     Path("slow.yaml").write_text("loss: vanilla\n")
     with pytest.raises(RunError, match="a file, and not a run"):

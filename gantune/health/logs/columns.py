@@ -9,6 +9,7 @@ from shlex import quote
 from gantune.errors import LogError
 from gantune.health.history import SIGNALS
 from gantune.health.logs.names import WEAK, meaning, run_of
+from gantune.io.formatting import and_list
 from gantune.io.validation import comma_list, name_hint
 
 PLACES = ("kimg", "step", "epoch")
@@ -179,8 +180,7 @@ class Columns:
         intro = "did you mean" if near else "name them with"
         remedy = f"{remedy}?" if near else "d_loss=NAME,g_loss=NAME,step=NAME"
         return (
-            f"{' and '.join(missing)}; columns found: {_shortened(names)}; "
-            f"{intro} --columns {remedy}"
+            f"{and_list(missing)}; columns found: {_shortened(names)}; {intro} --columns {remedy}"
         )
 
 

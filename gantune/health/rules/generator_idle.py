@@ -58,8 +58,8 @@ class GeneratorIdle(Rule):
         pace = figure(statistics.fmean(whole.values))
         return self.verdict(
             history,
-            f"G's weights move by {pace} of their norm a step, by {figure(distance)} at "
-            f"most in the {figure(steps)} steps of "
+            f"G hardly moves: its weights change by {pace} of their norm a step, by at most "
+            f"{figure(distance)} in all {figure(steps)} steps of "
             f"{history.length_text(history.budget)}",
             0.0,
         )

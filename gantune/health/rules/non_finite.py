@@ -8,6 +8,7 @@ from pydantic import Field
 from gantune.health.course import Course, Need, either
 from gantune.health.history import History, Point
 from gantune.health.rules.rule import LABELS, Rule, Verdict
+from gantune.io.formatting import and_list
 
 _RECENT_TICKS = 3
 
@@ -40,7 +41,7 @@ class NonFinite(Rule):
             return None
         signals, place = _non_finite(recent[-1]), history.length_text(recent[-1].at)
         if signals:
-            sentence = f"{' and '.join(signals)} not finite at {place}"
+            sentence = f"{and_list(signals)} not finite at {place}"
         else:
             share = _skipped(recent[-1])
             sentence = (

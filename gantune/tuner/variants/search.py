@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gantune.errors import GantuneError, RunError
+from gantune.errors import ConfigError, GantuneError
 from gantune.io.yaml_document import format_document
 from gantune.run_folder.run import RunFolder
 from gantune.space import load_space
@@ -42,7 +42,7 @@ def search_tree(
             text = re.sub(rf"{re.escape(str(path))}(:\d+)*: ", "", str(error))
             if text == str(error):
                 raise
-            raise RunError(text) from None
+            raise ConfigError(text) from None
     return run_search(replace(search, judges_alone=judges_alone), observer)
 
 

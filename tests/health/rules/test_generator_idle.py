@@ -17,8 +17,8 @@ def test_weights_that_cannot_move_far_are_stalled_early(loss: str) -> None:
     assert verdict is not None
     assert (verdict.kind, verdict.rule, verdict.at) == ("stalled", "generator_idle", 5.0)
     assert verdict.sentence == (
-        "G's weights move by 0.0002 of their norm a step, by 0.24 at most in the 1,200 steps of "
-        "40 kimg"
+        "G hardly moves: its weights change by 0.0002 of their norm a step, by at most 0.24 in all "
+        "1,200 steps of 40 kimg"
     )
 
 
