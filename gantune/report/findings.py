@@ -1,7 +1,6 @@
 """What the data support, in sentences: stable regions, ties, settings that matter, advice."""
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from shlex import quote
@@ -13,6 +12,7 @@ from gantune.report.analysis.outcomes import UNSTABLE
 from gantune.report.analysis.spending import stopped_by
 from gantune.report.analysis.stability import RATIO, Region, Stability
 from gantune.report.wording import short_names
+from gantune.trial.records import TrialRecord
 from gantune.tuner.advice import what_to_try
 from gantune.tuner.finals.significance import Comparison, compare_with_best, seed_noise
 from gantune.tuner.state import RunState
@@ -191,35 +191,35 @@ def why_no_score(state: RunState) -> list[str]:
 
 @dataclass(frozen=True)
 class Cure:
-    """What may cure the most common verdict of a search without any score."""
+    """What may cure the trials that a rule has stopped."""
 
     rule: str
     trial: int
-    """The first trial with this verdict."""
+    """The first one."""
     proposals: tuple[Proposal, ...]
-    """At least one, for the trial's config."""
+    """At least one, for that trial's config."""
     command: str
     """What tries remedies; empty where they are only advice: the config was deleted, or the space
     of a trainer of the user's own declares none."""
 
 
+def cures(state: RunState) -> Iterator[Cure]:
+    """What to try after each rule's verdicts, on its first trial; the most common rule first."""
+    failed: dict[str, list[TrialRecord]] = {}
+    for record in state.trials:
+        if record.outcome is not None and record.outcome.verdict is not None:
+            failed.setdefault(record.outcome.verdict.rule, []).append(record)
+    for rule, records in sorted(failed.items(), key=lambda item: -len(item[1])):
+        first = records[0]
+        if found := tuple(what_to_try(state.folder, first.name, first.outcome)):
+            command = f"gantune stabilize {quote(f'{state.folder.path}#{first.number}')}"
+            is_known = any(proposal.changes for proposal in found)
+            yield Cure(rule, first.number, found, command if is_known else "")
+
+
 def cure(state: RunState) -> Cure | None:
-    """What to try on the first trial with the most common verdict; ``None`` without a verdict."""
-    failed = [
-        (record.outcome.verdict.rule, record)
-        for record in state.trials
-        if record.outcome is not None and record.outcome.verdict is not None
-    ]
-    if not failed:
-        return None
-    ((rule, _),) = Counter(rule for rule, _ in failed).most_common(1)
-    record = next(record for own, record in failed if own == rule)
-    found = tuple(what_to_try(state.folder, record.name, record.outcome))
-    if not found:
-        return None
-    command = f"gantune stabilize {quote(f'{state.folder.path}#{record.number}')}"
-    is_known = any(proposal.changes for proposal in found)
-    return Cure(rule, record.number, found, command if is_known else "")
+    """What to try after the most common verdict; ``None`` without a verdict."""
+    return next(cures(state), None)
 
 
 def _advice_for_unstable(state: RunState) -> str:

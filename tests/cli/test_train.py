@@ -43,6 +43,7 @@ def test_train_trains_beside_its_config(
     assert (given["out"], given["resume"], given["device"]) == (Path("mine"), True, "auto")
     assert (given["config"].seed, given["config"].kimg) == (5, 9)
     assert ("gantune sample mine/best.pt" in text) == (code == 0)
+    assert ("holds: gantune stabilize mine.yaml --kimg 9.0\n" in text) == (code == 1)
     assert "neighbours.png" not in text
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/neighbours.png").touch()

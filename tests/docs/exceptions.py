@@ -18,7 +18,7 @@ NOT_RUN = {
     r"gantune doctor --data photos\.npz .*": "needs arrays of parts; tests/cli/test_doctor.py",
     r".* --data /new/place": "needs images that moved; tests/cli/test_train.py has them",
     r"gantune stabilize .*|gantune train runs/stabilize.*": "trains for minutes; "
-    "tests/tuner/test_stabilize.py does so with less",
+    "tests/tuner/variants/test_stabilize.py does so with less",
     r"gantune (search|train) (runs/)?stylegan.*": "needs StyleGAN; tests/tuner has small ones",
     r"gantune diagnose training-runs/.*": "needs a log of StyleGAN; tests/health/logs has one",
     r"ray start .*|.* --engine ray\b.*": "starts Ray; tests/tuner/engines/ray does",

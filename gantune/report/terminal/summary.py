@@ -22,7 +22,7 @@ from gantune.io.formatting import (
 )
 from gantune.report import tables
 from gantune.report.analysis.spending import saved_by, scoring_share
-from gantune.report.findings import cure, why_no_score
+from gantune.report.findings import cure, cures, why_no_score
 from gantune.report.next_search import Suggestion, suggestions
 from gantune.report.terminal.tables import (
     TableView,
@@ -217,6 +217,8 @@ def _stopping(state: RunState) -> Iterator[RenderableType]:
         saved = saved_by(state)
         if saved.kimg:
             yield Text(str(saved))
+    for one in cures(state):
+        yield Text(f"against {one.rule}, for trial {one.trial}: {one.proposals[0]}")
 
 
 def _remarks(state: RunState) -> Iterator[Text]:

@@ -2,7 +2,7 @@
 
 It is made of two searches. The first one trains the config as it is on several seeds. Where that
 fails, the second one tries remedies and pairs of them, the most promising first, as alternatives of
-one decision. Halving stops the worse ones early, and the best two are trained again on fresh seeds
+one decision. Halving stops the worse ones early, and the best two are trained again on other seeds
 as finalists. Both are ordinary searches in run folders.
 """
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from gantune.config import load_config
 from gantune.events import Observer
 from gantune.health import Verdict
+from gantune.health.remedies import proposals
 from gantune.report.analysis.spending import busy_seconds, saved_by, stopped_by
 from gantune.report.terminal.summary import print_everything, print_plan, print_summary
 from gantune.scores import HeldOut
@@ -139,6 +140,17 @@ def test_each_rule_is_counted_with_the_share_at_which_it_stopped() -> None:
     }
     text = flat(everything(state(search())))
     assert "discriminator_won collapsed 2 (1 scored) 38%" in text
+
+
+def test_each_rule_has_something_to_try() -> None:
+    text = flat(everything(state(search())))
+    for rule in ("discriminator_won", "exploding"):
+        first = next(
+            record.number
+            for record in search()
+            if record.outcome and record.outcome.verdict and record.outcome.verdict.rule == rule
+        )
+        assert f"against {rule}, for trial {first}: {proposals(rule)[0]}" in text
 
 
 def test_what_stopping_saved() -> None:
