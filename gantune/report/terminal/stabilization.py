@@ -106,5 +106,5 @@ def _healthy(result: Stabilized) -> list[Text]:
         recalls = ", ".join(f"{recall:.2f}" for recall in base.recalls)
         with_recall = f"; recall {recalls}" if recalls else ""
         lines.append(Text(f"scores of its seeds at the end: {scores}{with_recall}"))
-    lines += [Text(sentence, "yellow") for sentence in result.reach]
+    lines += [Text(sentence, "dim") for sentence in result.reach]
     return lines + [Text(f"{margin}, on one seed") for margin in result.margins]

@@ -208,7 +208,9 @@ def stabilize(
     untrained = seeds - tried.ended
     if tried.holds:
         limits = {} if seconds is None else {"time": seconds}
-        margins = _margins(config, base, folder, options, sections, limits, observer)
+        margins: tuple[Margin, ...] = ()
+        if tried.has_learned:  # else they say nothing
+            margins = _margins(config, base, folder, options, sections, limits, observer)
         reach = tuple(reach_of(load_space(RunFolder(folder.path / AS_IT_IS).space)))
         return Stabilized(config, folder, tried, (), margins, untrained, reach=reach)
     if untrained and base.time_limit is not None and base.seconds >= base.time_limit:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,11 +27,13 @@ from gantune.io.yaml_document import Document, format_document
 from gantune.space import load_space, remedies
 from gantune.space.remedies import AS_IT_IS, declared_remedies, is_kept, space_tree, variants
 from gantune.trial.records import Ending, Outcome, TrialRecord
+from gantune.tuner.driver import Driver
 from gantune.tuner.options import Options
 from gantune.tuner.state import RunState, SearchObserver, read_run
 from gantune.tuner.variants import margins
 from gantune.tuner.variants import stabilize as module
 from gantune.tuner.variants.stabilize import Stabilized, stabilize
+from tests.tuner import factory
 from tests.tuner.factory import Curve, make_driver, play
 
 CONFIG = make_config(
@@ -75,6 +79,35 @@ def test_a_config_that_trains_is_told_so_and_nothing_else_is_tried(outcome: Play
     assert result.is_healthy and result.best is None and result.tried == ()
     assert (result.base.ended, result.base.survived) == (3, 3)
     assert not result.file.exists()
+
+
+def test_a_config_that_learns_nothing_gets_no_margins(
+    outcome: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(factory, "score", partial(factory.score, recall=0.0))
+    result = outcome(lambda config: 3000.0)
+    assert result.is_healthy and not result.base.has_learned
+    assert result.base.recalls == (0.0, 0.0, 0.0)
+    assert result.margins == () and not (result.folder.path / "margins").exists()
+
+
+def test_a_change_is_ranked_by_its_score_at_the_end(
+    outcome: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The full score is of the best checkpoint, which may be a much earlier one."""
+
+    def curve(config: TrialConfig) -> float | str:
+        return 10.0 if config.loss == "hinge" else "diverged"
+
+    def finish(driver: Driver, name: str, ended: Outcome) -> None:
+        if ended.score is not None:
+            ended = replace(ended, score=factory.score(1.0))
+        finished(driver, name, ended)
+
+    finished = Driver.finish
+    monkeypatch.setattr(Driver, "finish", finish)
+    result = outcome(curve)
+    assert result.best is not None and result.best.scores == (10.0, 10.0, 10.0)
 
 
 def test_a_config_that_trains_gets_its_margins(outcome: Play) -> None:
