@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -230,6 +231,30 @@ def test_of_two_that_tie_the_one_with_the_wider_margin_is_named(
         f"; trial {second} has the wider margin before it fails, on one seed."
     )
     assert "margin" not in told(True, False) and "margin" not in told(True, True)
+
+
+def test_the_second_margins_have_what_the_first_ones_left_of_the_time(
+    played: Played, tmp_path: Path
+) -> None:
+    overrides = ("finalists.margins=true", "start=[]", "pruning.rule=none", "budget.time=1h")
+    space = toy_space(tmp_path, *overrides)
+
+    def curve(config: TrialConfig) -> float:
+        return 5.0 + 0.01 * config.seed + config.generator.lr
+
+    state = played.run(space, curve)
+    first, second = (ranked.origin for ranked in state.ranking)
+    homes = {
+        number: next((tmp_path / "run/margins").glob(f"{number:04d}-*"))
+        for number in (first, second)
+    }
+    shutil.rmtree(homes[second])
+    known = TrainedMargins(10, 40, 1000, (Margin("lr", ENDS),))
+    write_margins(state.folder, {first: known})
+    played.run(space, curve)
+    limits = {number: load_space(home / "space.yaml").budget.time for number, home in homes.items()}
+    assert limits[first] is not None and limits[second] is not None
+    assert limits[first] > 3500 and limits[second] == pytest.approx(2600, abs=100)
 
 
 ENDS = {0.5: False}
