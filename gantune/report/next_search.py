@@ -369,9 +369,10 @@ def _raise_budget(search: _Search, changed: SearchSpace | None) -> Iterator[Sugg
     if changed is None or not whole:
         return
     longer = changed.first_config().kimg / space.first_config().kimg
-    times = ((whole - least) * longer + fewest_kimg(changed)) / whole
-    if times <= 1:
+    then = fewest_kimg(changed)
+    if longer == 1 and then == least:
         return
+    times = ((whole - least) * longer + then) / whole
     why = "trials or finals take longer, and as many of them fit then"
     limits = {
         "kimg": budget.kimg and f"{math.ceil(10 * times * budget.kimg) / 10:g}",

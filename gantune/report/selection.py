@@ -41,7 +41,10 @@ def check_failed(name: str) -> None:
     folder = _trial(run, number)
     if not folder.has_verdict:
         return
-    outcome = Outcome.from_dict(json.loads(folder.verdict.read_text(encoding="utf-8")))
+    try:
+        outcome = Outcome.from_dict(json.loads(folder.verdict.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return  # a damaged file tells nothing
     if outcome.verdict is None:
         raise RunError(
             f"{name}: no rule of health has stopped it: "

@@ -13,6 +13,7 @@ from gantune.report.terminal.tables import new_table
 from gantune.tuner.variants.stabilize import Stabilized, Tried
 
 _MOST = 12  # rows
+_UNLEARNED = "it has learned nothing: its recall is 0.00. Train it longer, with --kimg."
 _LIMITS = "the training, the time or the trials of stabilize were over"
 _FAR = 3.0  # times the best score of the seeds
 
@@ -77,8 +78,7 @@ def _answer(result: Stabilized) -> list[Text]:
     if best.has_learned:
         lines = [Text(heading, "bold green")]
     else:
-        doubt = "but it has learned nothing: its recall is 0.00. Train it longer, with --kimg."
-        lines = [Text(f"{heading}, {doubt}", "bold yellow")]
+        lines = [Text(f"{heading}, but {_UNLEARNED}", "bold yellow")]
     for change in best.changes:
         lines.append(Text(f"- {change.path}: {value_text(change.before)}", "red"))
         lines.append(Text(f"+ {change.path}: {value_text(change.after)}", "green"))
@@ -95,7 +95,7 @@ def _healthy(result: Stabilized) -> list[Text]:
     scores = ", ".join(map(format_value, base.scores))
     doubt = ""
     if not base.has_learned:
-        doubt = "it has learned nothing: its recall is 0.00. Train it longer, with --kimg."
+        doubt = _UNLEARNED
     elif base.scores and max(base.scores) > _FAR * min(base.scores) > 0:
         doubt = f"its seeds differ much: {scores}. Look at their samples."
     if doubt:
