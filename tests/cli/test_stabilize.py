@@ -103,6 +103,13 @@ def test_a_config_that_learned_nothing_is_not_called_good(run: Run, given: dict[
     assert "--kimg" in text and "It trains as it is" not in text
 
 
+def test_a_change_that_learns_nothing_is_not_called_good(run: Run, given: dict[str, Any]) -> None:
+    given["result"] = [tried("as_it_is", 0), tried("hinge", 3, score=WORST)]
+    code, text, _ = run("stabilize", "mine.yaml")
+    assert code == 0
+    assert "hinge holds: 3 of 3 seeds survived, but it has learned nothing" in text
+
+
 def test_where_nothing_holds_the_exit_code_is_1(run: Run, given: dict[str, Any]) -> None:
     given["result"] = [tried("as_it_is", 0), tried("r1", 1)]
     code, text, _ = run("stabilize", "mine.yaml", "--out", "there")
