@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _ROW, _AROUND, _HEIGHT = 30, 110, 430  # pixels
+_LETTER, _WIDEST = 6.5, 220  # pixels: of a letter of the ticks, and the most for all of them
 _WIDE = 20  # ratio of largest to smallest value, from which on a scale is logarithmic
 _MOST_TICKS = 6  # levels that all get a tick
 _SCALE = [[0.0, "#2f9e5f"], [0.35, "#3b8eea"], [0.7, "#d9822b"], [1.0, "#d64545"]]
@@ -105,7 +106,9 @@ def parallel_coordinates(run: RunData) -> Figure:
             "rangefont": {"size": 1, "color": "rgba(0,0,0,0)"},
         }
     )
-    figure.update_layout(margin={"l": 60, "r": 60, "t": 60, "b": 24})
+    words = max(map(len, dimensions[0].get("ticktext", ())), default=0)
+    left = min(max(60, round(_LETTER * words) + 16), _WIDEST)  # the ticks stand left of the axis
+    figure.update_layout(margin={"l": left, "r": 60, "t": 60, "b": 24})
     return figure
 
 

@@ -89,7 +89,7 @@ def _map_remarks(run: RunData, losses: Sequence[str | None]) -> Iterator[str]:
             if len(left) > 1
             else (f"No map of {left[0]}: one trial has it.")
         )
-    yield "The sampler chose the settings: this shows where trials failed, not why."
+    yield "The search chose the settings: this shows where trials failed, not why."
 
 
 def learning(run: RunData) -> Section | None:
@@ -119,7 +119,8 @@ def settings(run: RunData) -> Section | None:
     dimensions = len(lines.data[0].dimensions)
     if dimensions > 2 and run.state.outcome_counts:
         title = "All trials, the best ones green; drag along an axis to select"
-        drawings.append(Drawing("parallel", lines, title, _DIMENSION_WIDTH * dimensions))
+        width = lines.layout.margin.l + _DIMENSION_WIDTH * dimensions
+        drawings.append(Drawing("parallel", lines, title, width))
     finding = about_importance(run.importances)
     return section("settings", "Which settings matter", drawings, finding=finding)
 
