@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _HEIGHT = 330
 _COLUMNS = 3
-_PADDING = 0.06  # of the span, beyond the outermost trials
+_PADDING = 0.1  # of the span, beyond the outermost trials: room for what is moved, and its marks
 _FEWEST = 2  # points of a map
 _JITTER = 0.016  # of the span, between equal points
 _HALOS = {"norm": "square-open", "penalty": "circle-open"}
@@ -234,7 +234,7 @@ def _axis(run: RunData, axes: Sequence[str], place: int) -> dict[str, Any]:
     title_text = style.label(short_names(axes)[axes[place]])
     values = _numbers(run, axes[place])
     if style.is_wide(values):
-        return style.value_axis(title_text, values)
+        return style.value_axis(title_text, values, _PADDING)
     pad = _PADDING * (max(values) - min(values))
     return style.axis(title_text, range=[min(values) - pad, max(values) + pad])
 

@@ -116,12 +116,13 @@ def is_wide(values: Sequence[float]) -> bool:
     return bool(values) and min(values) > 0 and max(values) / min(values) >= _WIDE
 
 
-def value_axis(title: str, values: Sequence[float]) -> dict[str, Any]:
-    """A linear axis, or a logarithmic one where the values span a wide range."""
+def value_axis(title: str, values: Sequence[float], padding: float = _PADDING) -> dict[str, Any]:
+    """A linear axis, or a logarithmic one where the values span a wide range. ``padding``: share of
+    that range beyond its ends."""
     if not is_wide(values):
         return axis(title)
     low, high = math.log10(min(values)), math.log10(max(values))
-    pad = _PADDING * (high - low)
+    pad = padding * (high - low)
     ticks = _ticks(low - pad, high + pad)
     return axis(
         title,

@@ -71,6 +71,11 @@ def test_equal_points_are_moved_apart_and_others_stay(count: int, is_wide: bool)
     assert found[-1] == (other["generator.lr"], other["discriminator.lr"])
     for x, y in found[:count]:
         assert math.isclose(x, 1e-4, rel_tol=0.1) and math.isclose(y, 1e-4, rel_tol=0.1)
+    for place, axis in enumerate((figure.layout.xaxis, figure.layout.yaxis)):
+        ends = [math.log10(one[place]) if axis.type == "log" else one[place] for one in found]
+        low, high = axis.range
+        room = 0.04 * (high - low)  # half of a mark
+        assert low + room <= min(ends) and max(ends) <= high - room
 
 
 @pytest.mark.parametrize(
