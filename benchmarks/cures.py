@@ -16,7 +16,7 @@ With ``--remedies`` only these are tried, and added to what gantune reads.
 ``judge``: ``gantune stabilize`` gets each config to judge by. What it answers is trained at the
 config's length on three fresh seeds. It is cured if at least two get no verdict and the median of
 the last scores is in the better half of the sweep's healthy runs. So is the first remedy that
-gantune proposes for the verdict, and configs that do not fail are trained on their seeds to see
+gantune proposes for the verdict, and configs that do not fail are trained on fresh seeds to see
 whether they are called healthy. Each answer is written to ``results/cures_cpu.json`` when it is
 known; an interrupted measurement resumes from there, also without ``--work``.
 
@@ -291,8 +291,9 @@ def healthy(table: Table, count: int) -> list[int]:
 
 
 def is_called_healthy(table: Table, runs: Runs, number: int) -> bool:
-    """Whether most seeds of a config get no verdict."""
-    results = runs.results([Job(table.name, number, "", seed) for seed in SEEDS])
+    """Whether most of three fresh seeds of a config get no verdict; by its recorded one it was
+    chosen."""
+    results = runs.results([Job(table.name, number, "", FRESH + 1 + k) for k in range(3)])
     return 2 * sum(one["rule"] is None for one in results) > len(results)
 
 

@@ -31,7 +31,7 @@ def canned(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
         return found
 
     def stabilized(table: Any, number: int, *_: Any) -> Tried:
-        return Tried("hinge", (), 3, 3, (GOOD,), 40.0, ())
+        return Tried("hinge", (), 3, 3, (GOOD,), (0.5,), None, 40.0, ())
 
     monkeypatch.setattr(cures.Runs, "results", results)
     monkeypatch.setattr(cures, "stabilized", stabilized)
