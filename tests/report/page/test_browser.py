@@ -172,7 +172,7 @@ def test_a_row_opens_its_evidence_config_and_samples(report: Path, open_page: Op
     dialog.wait_for()
     assert dialog.locator("h2").inner_text() == "trial 7"
     assert "stillborn: it stalled" in dialog.inner_text()
-    assert dialog.locator(".command code").inner_text().startswith("gantune train ")
+    assert dialog.locator(".command code").inner_text().startswith("gantune stabilize ")
     assert dialog.locator(".film img").get_attribute("src").startswith("data:image/webp")
     dialog.locator("summary", has_text="the whole config").click()
     assert "# of trials/0007" in dialog.inner_text()
