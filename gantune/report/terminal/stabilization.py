@@ -12,7 +12,7 @@ from gantune.io.formatting import count, format_value, number
 from gantune.report.terminal.tables import new_table
 from gantune.tuner.variants.stabilize import Stabilized, Tried
 
-_MOST = 12  # rows
+_MOST = 6  # rows
 _UNLEARNED = "it has learned nothing: its recall is 0.00. Train it longer, with --kimg."
 _LIMITS = "the training, the time or the trials of stabilize were over"
 _FAR = 3.0  # times the best score of the seeds
