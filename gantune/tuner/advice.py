@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+
 from gantune.config import ExternalConfig, load_any_config
 from gantune.errors import GantuneError
 from gantune.health.remedies import Proposal, declared_proposals, proposals
 from gantune.run_folder.run import RunFolder
-from gantune.space import load_space
+from gantune.space import SearchSpace, load_space
 from gantune.space.remedies import declared_remedies
 from gantune.trial.records import Outcome
 
@@ -31,7 +34,13 @@ def what_to_try(folder: RunFolder, name: str, outcome: Outcome | None) -> list[P
 
 def _declared(folder: RunFolder, config: ExternalConfig) -> list[Proposal]:
     try:
-        space = load_space(folder.space)
+        space = _space(folder.space, folder.space.stat().st_mtime_ns)
         return declared_proposals(declared_remedies(space.remedies, config, space.document), config)
-    except GantuneError:  # the space or its trainer was changed
+    except (GantuneError, OSError):  # the space or its trainer was changed
         return []
+
+
+@lru_cache(maxsize=8)
+def _space(file: Path, written: int) -> SearchSpace:
+    """A page asks for every failed trial of a search. ``written``: when the file was, in ns."""
+    return load_space(file)
