@@ -53,7 +53,8 @@ from gantune.health import HealthMonitor
 from gantune.health.remedies import REMEDIES, plain_values, proposals, with_values
 from gantune.io.files import write_text
 from gantune.tuner.options import Options
-from gantune.tuner.variants.stabilize import Tried, stabilize
+from gantune.tuner.variants.stabilize import stabilize
+from gantune.tuner.variants.tried import Tried
 
 Counts = dict[str, dict[str, dict[str, int]]]
 """For each rule and remedy: how many configs it was tried on, saved and cured."""

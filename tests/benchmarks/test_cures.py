@@ -11,7 +11,7 @@ import pytest
 from benchmarks import cures
 from benchmarks.cures import Job, config_of, interval, main
 from benchmarks.sweep import TABLES
-from gantune.tuner.variants.stabilize import Tried
+from gantune.tuner.variants.tried import Tried
 
 GOOD = 10.0
 

@@ -14,7 +14,8 @@ from gantune.health import Verdict
 from gantune.health.remedies import REMEDIES, differences
 from gantune.run_folder.run import RunFolder
 from gantune.trial.records import Ending, Outcome
-from gantune.tuner.variants.stabilize import Stabilized, Tried
+from gantune.tuner.variants.stabilize import Stabilized
+from gantune.tuner.variants.tried import Tried
 from tests.canned import run_info
 from tests.cli.conftest import Run
 

@@ -10,7 +10,8 @@ from rich.text import Text
 from gantune.health.remedies import remedy_named, value_text
 from gantune.io.formatting import count, format_value, number
 from gantune.report.terminal.tables import new_table
-from gantune.tuner.variants.stabilize import Stabilized, Tried
+from gantune.tuner.variants.stabilize import Stabilized
+from gantune.tuner.variants.tried import Tried
 
 _MOST = 6  # rows
 _UNLEARNED = "it has learned nothing: its recall is 0.00. Train it longer, with --kimg."

@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,11 +19,9 @@ from typing import Any
 
 from gantune.config import AnyConfig, ExternalConfig, TrialConfig, dump_config, trainer_section
 from gantune.errors import GantuneError, RunError
-from gantune.health import Verdict, read_stability
+from gantune.health import read_stability
 from gantune.health.remedies import (
-    Change,
     Remedy,
-    differences,
     plain_values,
     remedies_for,
 )
@@ -45,7 +42,6 @@ from gantune.space.distributions import Choices
 from gantune.space.remedies import AS_IT_IS, DECISION, is_kept, space_tree, variants
 from gantune.space.settings import Pruning
 from gantune.trial.records import TrialRecord
-from gantune.tuner.answer import has_learned
 from gantune.tuner.budget import RATES
 from gantune.tuner.finals.margins import Margin
 from gantune.tuner.options import Options
@@ -53,62 +49,13 @@ from gantune.tuner.prepare import reach_of
 from gantune.tuner.state import RunState, SearchObserver
 from gantune.tuner.variants.margins import train_margins
 from gantune.tuner.variants.search import search_tree, study_of
+from gantune.tuner.variants.tried import Tried, in_order, summary
 
 _BUDGET = 12.0  # lengths of the config in all, with three seeds
 _SEEDS = 3
 _PRUNING = {"rule": "halving", "factor": 4, "noise": 0}  # ties would leave room for fewer changes
 _FEW = 4  # alternatives that are all trained to their end
 _FINALISTS, _FINAL_SEEDS = 2, 2
-
-
-@dataclass(frozen=True)
-class Tried:
-    """What one alternative did over all its trainings."""
-
-    name: str
-    """``as_it_is``, a remedy, or two that are joined by ``+``."""
-    changes: tuple[Change, ...]
-    """How it differs from the config."""
-    ended: int
-    """Trainings that came to their end or got a verdict; those that were pruned tell nothing."""
-    survived: int
-    """How many of these got no verdict."""
-    scores: tuple[float, ...]
-    """The scores of those that survived, at their ends: the best checkpoint may be much earlier."""
-    recalls: tuple[float, ...]
-    """The recalls of their best checkpoints, where the scores have one."""
-    rung: tuple[int, float] | None
-    """The last rung of its first training, in percent, and the score there."""
-    kimg: float
-    """Thousands of images trained in all."""
-    verdicts: tuple[Verdict, ...]
-
-    @property
-    def score(self) -> float | None:
-        """Mean of the scores."""
-        return statistics.fmean(self.scores) if self.scores else None
-
-    @property
-    def holds(self) -> bool:
-        """Whether most of several seeds survived."""
-        return self.ended > 1 and 2 * self.survived > self.ended
-
-    @property
-    def has_learned(self) -> bool:
-        """Whether any of those that survived has some of the real images' variety."""
-        return not self.recalls or any(map(has_learned, self.recalls))
-
-    def is_within_error_of(self, other: Tried) -> bool:
-        """Whether the mean scores differ by at most the standard error of their difference.
-
-        Breiman et al. 1984 choose the simplest model within one standard error of the best. The
-        ties of a search's finalists are wider: their differences are not significant.
-        """
-        if min(len(self.scores), len(other.scores)) < 2:
-            return False
-        squares = (statistics.variance(one.scores) / len(one.scores) for one in (self, other))
-        difference = statistics.fmean(self.scores) - statistics.fmean(other.scores)
-        return abs(difference) <= math.sqrt(sum(squares))
 
 
 @dataclass(frozen=True)
@@ -202,7 +149,7 @@ def stabilize(
     used = [config.seed + number for number in range(seeds)]
     _check_seeds(folder, used)
     base = _train_as_it_is(config, used, folder, options, sections, observer)
-    tried = _summary(AS_IT_IS, config, config, base.trials)
+    tried = summary(AS_IT_IS, config, config, base.trials)
     seconds = None if base.time_limit is None else max(base.time_limit - base.seconds, 1.0)
     left = (_BUDGET + max(seeds - _SEEDS, 0)) * config.kimg - tried.kimg
     untrained = seeds - tried.ended
@@ -239,7 +186,7 @@ def stabilize(
     seed = failed.params["seed"]  # as it is, it fails here too
     limits = {"kimg": left} | ({} if seconds is None else {"time": seconds})
     state = _try(every, seed, folder, options, sections, limits, observer)
-    found = _answer_first(_results(state, config, every))
+    found = _results(state, config, every)
     untried = len(every) - 1 - len(found)
     result = Stabilized(config, folder, tried, tuple(found), (), untrained, untried)
     _write_table(result)
@@ -388,7 +335,7 @@ def _try(
 
 
 def _results(state: RunState, config: AnyConfig, variants: Mapping[str, AnyConfig]) -> list[Tried]:
-    """What each remedy did: those that hold by score, then the others by how far they came."""
+    """What each remedy did, the answer first."""
     by_name: dict[str, list[TrialRecord]] = {}
     for record in state.trials:
         by_name.setdefault(record.params[DECISION], []).append(record)
@@ -396,54 +343,11 @@ def _results(state: RunState, config: AnyConfig, variants: Mapping[str, AnyConfi
         if record.origin is not None:
             by_name[state.trials[record.origin].params[DECISION]].append(record)
     found = [
-        _summary(name, variants[name], config, records)
+        summary(name, variants[name], config, records)
         for name, records in by_name.items()
         if name != AS_IT_IS
     ]
-    return sorted(found, key=_place)
-
-
-def _place(one: Tried) -> tuple[bool, bool, float, bool, int, float]:
-    """Orders what was tried: what holds first, then by score; then those without one by their last
-    rung and the score there, those that failed last."""
-    percent, there = one.rung or (0, 0.0)
-    has_failed = one.ended > 0 and one.survived == 0
-    return not one.holds, one.score is None, one.score or 0.0, has_failed, -percent, there
-
-
-def _answer_first(found: list[Tried]) -> list[Tried]:
-    """The same, first the smallest change within the standard error of the best."""
-    if not found or not found[0].holds:
-        return found
-    best = found[0]
-    alike = [one for one in found if one.holds and (one is best or one.is_within_error_of(best))]
-    answer = min(alike, key=lambda one: len(one.changes))
-    return [answer, *(one for one in found if one is not answer)]
-
-
-def _summary(
-    name: str, changed: AnyConfig, config: AnyConfig, records: Sequence[TrialRecord]
-) -> Tried:
-    outcomes = [record.outcome for record in records if record.outcome is not None]
-    ended = [one for one in outcomes if one.is_failure or one.ending == "completed"]
-    alive = [
-        record
-        for record in records
-        if record.outcome is not None and record.outcome.ending == "completed"
-    ]
-    last = [record.rungs.get(100, record.value) for record in alive]
-    recalls = [record.score.recall for record in alive if record.score is not None]
-    return Tried(
-        name=name,
-        changes=tuple(differences(config, changed)),
-        ended=len(ended),
-        survived=len(alive),
-        scores=tuple(score for score in last if score is not None),
-        recalls=tuple(recall for recall in recalls if recall is not None),
-        rung=max(records[0].rungs.items(), default=None) if records else None,
-        kimg=sum(one.kimg for one in outcomes),
-        verdicts=tuple(one.verdict for one in ended if one.verdict is not None),
-    )
+    return in_order(found)
 
 
 def _write_table(result: Stabilized) -> None:
