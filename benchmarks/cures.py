@@ -5,13 +5,17 @@
 
 Configs are drawn from the space of a recorded sweep (``benchmarks/sweep.py``). One fails when at
 least two of its three seeds get a verdict of health. The first failing ones are to learn from, the
-later ones to judge by.
+later ones to judge by. Nearly all of these learn too little in their length. So there is a table
+``wide`` for the other verdicts: the space of ``digits``, with rates of up to 1, and a rate and a
+beta1 of the discriminator's own. Of its settings that fail by one rule, in their order, the first
+is to learn from, the second to judge by, the third to learn from, and so on.
 
-``record``: on every second one to learn from, each remedy that answers the verdict is tried alone,
-at the config's own length, on one fresh seed. A remedy has saved the run if there is no verdict,
-and cured it if its last score is also in the better half of the sweep's healthy runs. The result is
-``record.json`` in ``--work``, or ``--out``: gantune reads ``gantune/health/remedies/record.json``.
-With ``--remedies`` only these are tried, and added to what gantune reads.
+``record``: on every second one to learn from, and on each of ``wide``, each remedy that answers the
+verdict is tried alone, at the config's own length, on one fresh seed. A remedy has saved the run if
+there is no verdict, and cured it if its last score is also in the better half of the sweep's
+healthy runs. The counts of each table are written to ``results/cures_record.json``, and their sum
+to ``gantune/health/remedies/record.json``, which gantune reads. With ``--remedies`` only these are
+tried, and the counts of the others stay.
 
 ``judge``: ``gantune stabilize`` gets each config to judge by. What it answers is trained at the
 config's length on three fresh seeds. It is cured if at least two get no verdict and the median of
@@ -26,13 +30,14 @@ Each run is written to ``--work`` when it ends, so an interrupted benchmark resu
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -51,6 +56,7 @@ from gantune.errors import ScoreError
 from gantune.gan.trainer import Trainer
 from gantune.health import HealthMonitor
 from gantune.health.remedies import REMEDIES, plain_values, proposals, with_values
+from gantune.health.rules import RULES
 from gantune.io.files import write_text
 from gantune.tuner.options import Options
 from gantune.tuner.variants.stabilize import stabilize
@@ -59,14 +65,33 @@ from gantune.tuner.variants.tried import Tried
 Counts = dict[str, dict[str, dict[str, int]]]
 """For each rule and remedy: how many configs it was tried on, saved and cured."""
 
-LEARNED = {"digits": 60, "fashion": 0}
-"""Failing configs of each table to learn from: its first ones. On ``fashion`` all are to judge by,
-as the order of remedies was learned on the digits alone."""
-JUDGED = {"digits": 30, "fashion": 10}
-"""Failing configs of each table to judge by, after those; fewer where the table has fewer."""
-HEALTHY = {"digits": 40, "fashion": 0}
+WIDE = Table(
+    "wide",
+    TABLES["digits"].shipped,
+    (
+        *TABLES["digits"].changes,
+        "trial.generator.lr={low: 1e-5, high: 1, log: true}",
+        "trial.discriminator.lr={low: 1e-5, high: 1, log: true}",
+        "trial.discriminator.beta1={low: 0.0, high: 0.999}",
+    ),
+    TABLES["digits"].resolution,
+    TABLES["digits"].kimg,
+    160,
+)
+"""Settings that fail in more ways than those of ``digits``. They have its data and length, and are
+measured by its healthy runs. No sweep of them is recorded."""
+SOURCES = {"digits": TABLES["digits"], "fashion": TABLES["fashion"], "wide": WIDE}
+"""The tables that configs are drawn from."""
+LEARNED = {"digits": 60, "fashion": 0, "wide": 5}
+"""Failing configs of each table to learn from: its first ones; in ``wide``, for each rule. On
+``fashion`` all are to judge by, as the order of remedies was learned on the digits alone."""
+JUDGED = {"digits": 30, "fashion": 10, "wide": 5}
+"""Failing configs of each table to judge by, after those, in ``wide`` between them; fewer where the
+table has fewer."""
+HEALTHY = {"digits": 40, "fashion": 0, "wide": 0}
 """Configs of each table that do not fail."""
 SEEDS = (0, 1, 2)
+_PACE = {name for name, rule in RULES.items() if rule.kind == "stalled"}
 RECORD = ROOT / "gantune" / "health" / "remedies" / "record.json"
 FRESH = 100
 """The seed on which remedies are tried."""
@@ -92,7 +117,7 @@ class Job:
 
 def config_of(job: Job) -> TrialConfig:
     """What a job trains, before the data is known."""
-    config, _ = TABLES[job.table].draw(job.configuration)
+    config, _ = SOURCES[job.table].draw(job.configuration)
     if job.changes:
         changed = make_config(with_values(plain_values(config), dict(job.changes)))
         return changed.replaced(seed=job.seed)
@@ -106,7 +131,7 @@ def config_of(job: Job) -> TrialConfig:
 def run(job: Job, data: str | None) -> dict[str, Any]:
     """Trains until a verdict or the end: the verdict, the scores at the rungs, and the cost."""
     torch.set_num_threads(1)
-    scored = scoring(TABLES[job.table], data)
+    scored = scoring(SOURCES[job.table], data)
     config = resolved(config_of(job), scored.real.learned)
     trainer = Trainer(config, scored.real.learned, "cpu", scored.real.held_out)
     monitor = HealthMonitor(
@@ -143,10 +168,15 @@ def run(job: Job, data: str | None) -> dict[str, Any]:
     }
 
 
-def candidates(table: Table) -> list[int]:
-    """Configurations whose recorded first seed would have got a verdict."""
-    _, runs = read_curves(table.path)
-    return [run.configuration for run in runs if run.seed == 0 and replay(run, "default")]
+def candidates(table: Table, runs: Runs) -> list[int]:
+    """Configurations whose first seed gets a verdict: a recorded one would have; in ``wide`` it is
+    trained, and a verdict about pace does not count."""
+    if table is not WIDE:
+        _, recorded = read_curves(table.path)
+        return [run.configuration for run in recorded if run.seed == 0 and replay(run, "default")]
+    numbers = range(table.configurations)
+    results = runs.results([Job(table.name, number, "", SEEDS[0]) for number in numbers])
+    return [one["configuration"] for one in results if one["rule"] not in (None, *_PACE)]
 
 
 def healthy_runs(table: Table) -> list[Curves]:
@@ -161,8 +191,8 @@ def healthy_runs(table: Table) -> list[Curves]:
 
 @cache
 def reference(name: str) -> float:
-    """The median final score of a sweep's healthy runs."""
-    runs = healthy_runs(TABLES[name])
+    """The median final score of the healthy runs of a table's sweep."""
+    runs = healthy_runs(TABLES["digits" if name == WIDE.name else name])
     return statistics.median(run.scores[-1]["value"] or math.inf for run in runs)
 
 
@@ -186,10 +216,13 @@ class Runs:
         return [json.loads(files[job].read_text(encoding="utf-8")) for job in jobs]
 
 
-def failing(table: Table, runs: Runs, count: int) -> Iterator[tuple[int, str]]:
-    """Configurations that fail, each with the rule of most of its verdicts."""
-    found = 0
-    numbers = candidates(table)
+Case = tuple[int, str]
+"""A configuration that fails, and the rule of most of its verdicts."""
+
+
+def failing(table: Table, runs: Runs) -> Iterator[Case]:
+    """The configurations that fail, in their order."""
+    numbers = candidates(table, runs)
     for start in range(0, len(numbers), 8):
         chunk = numbers[start : start + 8]
         jobs = [Job(table.name, number, "", seed) for number in chunk for seed in SEEDS]
@@ -198,15 +231,27 @@ def failing(table: Table, runs: Runs, count: int) -> Iterator[tuple[int, str]]:
             rules = [
                 result["rule"] for result in results[3 * place : 3 * place + 3] if result["rule"]
             ]
-            if len(rules) >= 2 and found < count:
-                found += 1
+            if len(rules) >= 2:
                 yield number, Counter(rules).most_common(1)[0][0]
-        if found >= count:
-            return
+
+
+def cases(table: Table, runs: Runs) -> tuple[list[Case], list[Case]]:
+    """Those to learn from, and those to judge by."""
+    learned, judged = LEARNED[table.name], JUDGED[table.name]
+    if table is not WIDE:
+        found = list(itertools.islice(failing(table, runs), learned + judged))
+        return found[:learned], found[learned:]
+    by_rule: dict[str, list[Case]] = defaultdict(list)
+    for case in failing(table, runs):
+        if case[1] not in _PACE:
+            by_rule[case[1]].append(case)
+    ours = [case for of in by_rule.values() for case in of[::2][:learned]]
+    theirs = [case for of in by_rule.values() for case in of[1::2][:judged]]
+    return sorted(ours), sorted(theirs)
 
 
 def tried(
-    table: Table, cases: Sequence[tuple[int, str]], names: Collection[str] = REMEDIES
+    table: Table, cases: Sequence[Case], names: Collection[str] = REMEDIES
 ) -> list[tuple[str, Job]]:
     """A job for each of these remedies that answers a config's verdict, with its rule."""
     jobs = []
@@ -219,10 +264,10 @@ def tried(
     return jobs
 
 
-def record(table: Table, runs: Runs, count: int, names: Collection[str] = REMEDIES) -> Counts:
+def record(table: Table, runs: Runs, names: Collection[str] = REMEDIES) -> Counts:
     """What these remedies did."""
-    cases = list(failing(table, runs, count))[::2]
-    jobs = tried(table, cases, names)
+    learned, _ = cases(table, runs)
+    jobs = tried(table, learned if table is WIDE else learned[::2], names)
     results = runs.results([job for _, job in jobs])
     found: Counts = defaultdict(dict)
     for (rule, job), result in zip(jobs, results, strict=True):
@@ -270,7 +315,7 @@ def is_cured(
     return alive >= 2 and statistics.median(scores) <= reference(table.name)
 
 
-def judge_one(table: Table, runs: Runs, case: tuple[int, str], answer: Tried) -> dict[str, Any]:
+def judge_one(table: Table, runs: Runs, case: Case, answer: Tried) -> dict[str, Any]:
     """One config: whether the answer and the first proposal cure it."""
     number, rule = case
     config, _ = table.draw(number)
@@ -331,10 +376,10 @@ def judge(table: Table, runs: Runs, given: argparse.Namespace, report: Report) -
     until = time.monotonic() + 60 * given.minutes
     tree = report.read()
     found = tree.setdefault(table.name, {"healthy": {}})
-    learned, judged = LEARNED[table.name], JUDGED[table.name]
-    if found.get("limits") != [learned, judged]:  # others were judged, or none
-        cases = list(failing(table, runs, learned + judged))[learned:]
-        found |= {"limits": [learned, judged], "cases": cases, "judged": {}, "plain": {}}
+    limits = [LEARNED[table.name], JUDGED[table.name]]
+    if found.get("limits") != limits:  # others were judged, or none
+        _, to_judge = cases(table, runs)
+        found |= {"limits": limits, "cases": to_judge, "judged": {}, "plain": {}}
         publish(report, tree)
     for number, rule in found["cases"]:
         if str(number) not in found["judged"] and time.monotonic() < until:
@@ -342,7 +387,7 @@ def judge(table: Table, runs: Runs, given: argparse.Namespace, report: Report) -
             answer = stabilized(table, number, given.data, folder, given.processes)
             found["judged"][str(number)] = judge_one(table, runs, (number, rule), answer)
             publish(report, tree)
-    for number in healthy(table, HEALTHY[table.name]):
+    for number in healthy(table, HEALTHY[table.name]) if HEALTHY[table.name] else ():
         if str(number) not in found["healthy"] and time.monotonic() < until:
             found["healthy"][str(number)] = is_called_healthy(table, runs, number)
             publish(report, tree)
@@ -363,7 +408,7 @@ def publish(report: Report, tree: dict[str, Any]) -> None:
 def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None:
     """Trains what is missing, prints and writes the result."""
     given = _parser().parse_args(arguments)
-    table = TABLES[given.table]
+    table = SOURCES[given.table]
     runs = Runs.given(given)
     if given.stage == "judge":
         report = Report("cures", torch.device("cpu"), folder)
@@ -373,23 +418,38 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
         return
     if not LEARNED[table.name]:
         raise SystemExit(f"record: every failing config of {table.name} is one to judge by")
-    found = record(table, runs, LEARNED[table.name], given.remedies or REMEDIES)
+    found = record(table, runs, given.remedies or REMEDIES)
     for rule, remedies in found.items():
         print(f"{rule}:")
         order = sorted(remedies.items(), key=lambda item: -item[1]["cured"] / item[1]["tried"])
         for name, entry in order:
             print(f"  {name}: cured {entry['cured']}, saved {entry['saved']} of {entry['tried']}")
-    if given.remedies:
-        known: Counts = json.loads(RECORD.read_text(encoding="utf-8"))
-        found = {rule: known.get(rule, {}) | found.get(rule, {}) for rule in {**known, **found}}
-    out = given.out or runs.work / "record.json"
-    write_text(out, json.dumps(found, indent=1, sort_keys=True) + "\n")
+    path = folder / "cures_record.json"
+    every = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known: Counts = every.get(table.name, {}) if given.remedies else {}
+    every[table.name] = {
+        rule: known.get(rule, {}) | found.get(rule, {}) for rule in {**known, **found}
+    }
+    write_text(path, json.dumps(every, indent=1, sort_keys=True) + "\n")
+    write_text(RECORD, json.dumps(total(every.values()), indent=1, sort_keys=True) + "\n")
 
 
-def table_parser(text: str) -> argparse.ArgumentParser:
-    """Options of a benchmark on failing or good configs of a table; ``text``: what it measures."""
+def total(tables: Iterable[Counts]) -> Counts:
+    """The sums of counts."""
+    found: Counts = {}
+    for counts in tables:
+        for rule, remedies in counts.items():
+            for name, entry in remedies.items():
+                old = found.setdefault(rule, {}).get(name, {})
+                found[rule][name] = {key: n + old.get(key, 0) for key, n in entry.items()}
+    return found
+
+
+def table_parser(text: str, tables: Collection[str] = SOURCES) -> argparse.ArgumentParser:
+    """Options of a benchmark on failing or good configs of one of these tables; ``text``: what it
+    measures."""
     parser = argparse.ArgumentParser(description=text.partition("\n")[0])
-    parser.add_argument("--table", choices=LEARNED, default="digits")
+    parser.add_argument("--table", choices=tables, default="digits")
     parser.add_argument("--data", help="folder or file of the images; digits needs none")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--work", type=Path, help="default: runs/cures_TABLE")
@@ -401,7 +461,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = table_parser(__doc__ or "")
     parser.add_argument("stage", choices=["record", "judge"])
     parser.add_argument("--remedies", nargs="+", choices=REMEDIES, help="to record; default: all")
-    parser.add_argument("--out", type=Path, help="default: record.json in --work")
     return parser
 
 

@@ -113,7 +113,7 @@ def shares(configs: dict[str, Any]) -> list[tuple[str, int, int]]:
 
 def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None:
     """Trains what is missing, prints and writes the result."""
-    given = table_parser(__doc__ or "").parse_args(arguments)
+    given = table_parser(__doc__ or "", ("digits", "fashion")).parse_args(arguments)
     table, report = TABLES[given.table], Report("margins", torch.device("cpu"), folder)
     runs = Runs.given(given)
     until = time.monotonic() + 60 * given.minutes

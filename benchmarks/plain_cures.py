@@ -25,10 +25,10 @@ from typing import Any
 import optuna
 import torch
 
-from benchmarks.cures import Runs, is_cured, publish, table_parser
+from benchmarks.cures import SOURCES, Runs, is_cured, publish, table_parser
 from benchmarks.health_replay import RUNGS
 from benchmarks.publish import RESULTS, Report
-from benchmarks.sweep import TABLES, Scoring, Table, scoring, write_missing
+from benchmarks.sweep import Scoring, Table, scoring, write_missing
 from gantune.config import TrialConfig
 from gantune.data import resolved
 from gantune.errors import ScoreError
@@ -112,7 +112,7 @@ def search(table: Table, data: str | None, number: int) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None:
     """Searches around each judged config, judges the winner, writes the results."""
     given = table_parser(__doc__ or "").parse_args(arguments)
-    table, report = TABLES[given.table], Report("cures", torch.device("cpu"), folder)
+    table, report = SOURCES[given.table], Report("cures", torch.device("cpu"), folder)
     runs = Runs.given(given)
     until = time.monotonic() + 60 * given.minutes
     tree = report.read()

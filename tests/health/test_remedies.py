@@ -26,6 +26,7 @@ CONFIGS = [
     for tree in (
         {},
         {"loss": "minimax", "generator": {"lr": 5e-3}, "discriminator": {"lr": 5e-3}},
+        {"generator": {"lr": 0.1, "beta1": 0.9}, "discriminator": {"lr": 0.1, "beta1": 0.99}},
         {"generator": {"lr": 10.0}, "discriminator": {"lr": 1e-9}},
         {"generator": {"lr": 1e-5, "beta1": 0.9}, "discriminator": {"lr": 1e-5, "clip_norm": 1.0}},
         {"batch_size": 65_536, "generator": {"optimizer": "sgd", "beta1": 0.9}},
@@ -109,6 +110,16 @@ def test_a_critic_that_nothing_bounds_is_bounded_first(rule: str) -> None:
     assert [remedy.name for remedy in remedies_for(rule, bounded)] == usual
 
 
+def test_advice_for_any_trainer_begins_with_what_was_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entries = {"hinge": Record(4, 4, 4), "r1": Record(4, 0, 0), "more_d_steps": Record(4, 1, 0)}
+    monkeypatch.setattr(record, "_records", lambda: {"exploding": entries})
+    assert [one.remedy.name for one in proposals("exploding")] == ["hinge", "more_d_steps", "r1"]
+    known = [one.remedy.name for one in proposals("exploding", make_config({}))]
+    assert known[0] == "hinge" and "r1" not in known
+
+
 def test_a_record_in_words() -> None:
     text = str(Record(22, 21, 12))
     assert text == "of 22 runs that failed so 21 survived, 12 trained well"
@@ -164,6 +175,33 @@ CASES: list[tuple[str, dict[str, Any], list[Change]]] = [
         "fastest_rates",
         {"discriminator": {"lr": 2.5e-3}},
         [Change("generator.lr", 2e-4, 2.5e-3)],
+    ),
+    ("capped_rates", {"generator": {"lr": 1e-3}}, []),
+    ("capped_rates", {"discriminator": {"lr": 0.5}}, [Change("discriminator.lr", 0.5, 1e-3)]),
+    (
+        "capped_adam",
+        {"generator": {"lr": 5e-3, "beta1": 0.9}, "discriminator": {"beta1": 0.6}},
+        [
+            Change("generator.lr", 5e-3, 1e-3),
+            Change("generator.beta1", 0.9, 0.5),
+            Change("discriminator.beta1", 0.6, 0.5),
+        ],
+    ),
+    (  # where all four are high, the higher beta1
+        "capped_adam",
+        {"generator": {"lr": 1.0, "beta1": 0.6}, "discriminator": {"lr": 0.1, "beta1": 0.9}},
+        [
+            Change("generator.lr", 1.0, 1e-3),
+            Change("discriminator.lr", 0.1, 1e-3),
+            Change("discriminator.beta1", 0.9, 0.5),
+        ],
+    ),
+    ("capped_adam", {"generator": {"lr": 5e-3}, "discriminator": {"beta1": 0.5}}, []),
+    ("capped_adam", {"generator": {"beta1": 0.9}}, []),
+    (
+        "capped_adam",
+        {"generator": {"optimizer": "rmsprop", "lr": 0.1}, "discriminator": {"beta1": 0.9}},
+        [Change("generator.lr", 0.1, 1e-3), Change("discriminator.beta1", 0.9, 0.5)],
     ),
     ("fast_g_lr", {}, [Change("generator.lr", 2e-4, 1e-3)]),
     ("fast_g_lr", {"generator": {"lr": 2e-3}}, []),

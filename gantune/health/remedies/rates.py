@@ -48,6 +48,22 @@ def _raised(config: TrialConfig, to: float) -> Changes:
     return {path: to for path, rate in _rates(config).items() if rate < to}
 
 
+def _capped(config: TrialConfig) -> Changes:
+    return {path: _FAST for path, rate in _rates(config).items() if rate > _FAST}
+
+
+def _capped_adam(config: TrialConfig) -> Changes:
+    players = {"generator.beta1": config.generator, "discriminator.beta1": config.discriminator}
+    beta1 = {
+        path: player.beta1
+        for path, player in players.items()
+        if player.optimizer.startswith("adam") and player.beta1 > 0.5
+    }
+    rates = _capped(config)
+    highest = sorted(beta1, key=lambda path: -beta1[path])[: 3 - len(rates)]  # three changes in all
+    return {**rates, **dict.fromkeys(highest, 0.5)} if rates and beta1 else {}
+
+
 def _fast_g(config: TrialConfig) -> Changes:
     rate = _rates(config).get("generator.lr")
     return {"generator.lr": _FAST} if rate is not None and rate < _FAST else {}
@@ -93,6 +109,23 @@ _D_FAR_AHEAD = D_AHEAD | {"critic_dead"}
 _SLOW = {"stillborn", "generator_idle", "generator_vanished"}
 
 RATES = (
+    Remedy(
+        "capped_rates",
+        "lower each learning rate above 1e-3 to 1e-3",
+        "Far above Adam's default a player overshoots in each step, and no penalty makes up for "
+        "it.",
+        "Kingma and Ba 2015: Adam's default",
+        frozenset(_UNSTABLE | {"discriminator_won", "generator_vanished", "critic_dead"}),
+        _capped,
+    ),
+    Remedy(
+        "capped_adam",
+        "lower each learning rate above 1e-3 to 1e-3, and each beta1 of Adam above 0.5 to 0.5",
+        "Momentum makes a step that is too long last.",
+        "Kingma and Ba 2015: 1e-3; Radford et al. 2015: 0.5",
+        frozenset(_UNSTABLE | {"discriminator_won", "generator_vanished", "critic_dead"}),
+        _capped_adam,
+    ),
     Remedy(
         "usual_rates",
         "set both learning rates to 2e-4",

@@ -121,25 +121,27 @@ def test_a_config_that_trains_gets_its_margins(outcome: Play) -> None:
 
 def test_the_smallest_change_with_the_best_score_is_the_answer(outcome: Play) -> None:
     def curve(config: TrialConfig) -> float | str:
-        if config.loss == "hinge":
+        if config.discriminator.norm == "spectral":
             return 10.0
-        return 20.0 if config.generator.lr == config.discriminator.lr == 2e-4 else "diverged"
+        return 20.0 if config.generator.lr == config.discriminator.lr == 1e-3 else "diverged"
 
     result = outcome(curve)
-    assert result.best is not None and result.best.name == "hinge"
+    assert result.best is not None and result.best.name == "spectral_norm"
     assert (result.base.ended, result.base.survived) == (3, 0)
-    assert [(change.path, change.after) for change in result.best.changes] == [("loss", "hinge")]
+    assert [(change.path, change.after) for change in result.best.changes] == [
+        ("discriminator.norm", "spectral")
+    ]
     assert result.best.survived == result.best.ended == 3  # one seed, and two fresh ones
     pair = result.tried[1]  # as good, with more changes
-    assert "hinge" in pair.name.split("+") and pair.scores == result.best.scores
+    assert "spectral_norm" in pair.name.split("+") and pair.scores == result.best.scores
     stable = load_config(result.file)
-    assert (stable.loss, stable.generator.lr, stable.seed) == ("hinge", 5e-3, 0)
+    assert (stable.discriminator.norm, stable.generator.lr, stable.seed) == ("spectral", 5e-3, 0)
     text = result.file.read_text()
-    assert "# hinge: 3 of 3 seeds survived, score 10.0 at the end; as it is 0 of 3" in text
-    assert "# loss minimax → hinge" in text and "# found by gantune" in text
+    assert "# spectral_norm: 3 of 3 seeds survived, score 10.0 at the end; as it is 0 of 3" in text
+    assert "# discriminator.norm none → spectral" in text and "# found by gantune" in text
     rows = list(csv.DictReader(result.table.read_text(encoding="utf-8").splitlines()))
     assert [row["remedy"] for row in rows] == ["as_it_is", *(one.name for one in result.tried)]
-    assert (rows[1]["changes"], rows[1]["survived"]) == ("loss minimax → hinge", "3")
+    assert (rows[1]["changes"], rows[1]["survived"]) == ("discriminator.norm none → spectral", "3")
 
 
 @pytest.mark.parametrize(("gain", "lines"), [(0.5, 1), (5.0, 3)])
@@ -147,9 +149,9 @@ def test_a_larger_change_is_the_answer_only_if_it_is_better_by_more_than_the_err
     outcome: Play, gain: float, lines: int
 ) -> None:
     def curve(config: TrialConfig) -> float | str:
-        if config.loss != "hinge":
+        if config.discriminator.norm != "spectral":
             return "diverged"
-        return 10.0 + config.seed - gain * (config.generator.lr == 2e-4)
+        return 10.0 + config.seed - gain * (config.generator.lr == 1e-3)
 
     result = outcome(curve)
     assert result.best is not None and len(result.best.changes) == lines
