@@ -260,6 +260,9 @@ class Pruning(ConfigModel):
     """For ``halving`` and ``hyperband``: by what share of their size the scores of two seeds of one
     setting differ. Scores that are apart by no more, or by less than the standard error of the
     difference, tie. ``0``: the rank alone decides."""
+    exempt: int = Field(default=0, ge=0, le=1_000_000)
+    """For ``halving`` and ``hyperband``: the first so many trials, such as those of ``start``, are
+    trained to their ends, whatever their rank."""
     startup: int = Field(default=5, ge=0, le=1_000_000)
     """For ``median``: number of trials that must finish before the rule applies."""
 

@@ -128,13 +128,22 @@ class Halving:
     ``percents``: the rungs below 100, rising. With several ``ladders``, hyperband's, ladder k
     begins at rung k, and a trial is compared with those of its own ladder. Ladders take turns:
     ladder k gets a number of trials that costs about as much as those of ladder 0.
+
+    The first ``exempt`` trials go on from every rung, and are ranked there like all others.
     """
 
     pauses = True
 
     def __init__(
-        self, percents: Sequence[int], factor: float, *, ladders: int = 1, noise: float = 0.0
+        self,
+        percents: Sequence[int],
+        factor: float,
+        *,
+        ladders: int = 1,
+        noise: float = 0.0,
+        exempt: int = 0,
     ) -> None:
+        self._exempt = exempt
         self._percents, self._factor, self._noise = tuple(percents), factor, noise
         firsts = self._percents[:ladders] or (100,)
         shares = [max(1, round(firsts[-1] / first)) for first in firsts]
@@ -205,8 +214,8 @@ class Halving:
 
     def expected_share(self, trials: int, least: int) -> float | None:
         factor = min(self._factor, _FACTOR_OF_TIES) if self._noise else self._factor
-        begun = Counter(self._ladder(number) for number in range(trials))
-        whole = 0.0
+        begun = Counter(self._ladder(number) for number in range(self._exempt, trials))
+        whole = float(min(self._exempt, trials))
         for ladder, count in begun.items():
             for before, after in pairwise((0, *self._percents[ladder:], 100)):
                 whole += count * (after - before) / 100
@@ -249,6 +258,9 @@ class Halving:
         return self._turns[number % len(self._turns)]
 
     def _rungs_of(self, number: int) -> tuple[int, ...]:
+        """The rungs at which a trial may be paused."""
+        if number < self._exempt:
+            return ()
         return self._percents[self._ladder(number) :]
 
 
@@ -260,8 +272,13 @@ def make_rule(pruning: Pruning) -> PruningRule:
     if pruning.rule == "none" or not percents:
         return NoPruning()
     ladders = len(percents) if pruning.rule == "hyperband" else 1
-    factor, noise = pruning.reduction_factor, pruning.noise
-    return Halving(percents, factor, ladders=ladders, noise=noise)
+    return Halving(
+        percents,
+        pruning.reduction_factor,
+        ladders=ladders,
+        noise=pruning.noise,
+        exempt=pruning.exempt,
+    )
 
 
 def best_at(records: Iterable[TrialRecord], percent: int) -> list[TrialRecord]:

@@ -286,6 +286,37 @@ def test_ties_are_promoted_in_a_whole_search(tmp_path: Path) -> None:
     assert reached[0.15][100] > reached[0][100]
 
 
+@pytest.mark.parametrize("rule", ["halving", "hyperband"])
+def test_exempt_trials_go_to_their_ends_and_the_others_are_ranked_beside_them(
+    tmp_path: Path, rule: str
+) -> None:
+    changes = (f"pruning.rule={rule}", "pruning.noise=0", "pruning.exempt=4")
+    space = toy_space(tmp_path, *HALVING, *changes)
+    driver = make_driver(tmp_path, space)
+
+    def worst_first(config: TrialConfig) -> float:
+        return 100.0 if len(driver.state().trials) <= 4 else by_lr(config)
+
+    ended = play(driver, worst_first)
+    assert ended[:4] == [f"trials/{number:04}" for number in range(4)]
+    first = driver.state().trials[:4]
+    assert [record.outcome and record.outcome.ending for record in first] == ["completed"] * 4
+    assert all({5, 15, 45, 100} <= record.rungs.keys() for record in first)
+    counts = driver.state().outcome_counts
+    assert counts["pruned"] > 4 and counts["completed"] > 4
+    finals = {record.origin for record in driver.state().finalists}
+    assert finals - {0} and not finals & {1, 2, 3}
+
+
+def test_exempt_trials_are_counted_whole() -> None:
+    counted = [Halving([5, 25], 6, exempt=exempt).expected_share(12, 1) for exempt in (0, 3, 20)]
+    assert counted[0] == pytest.approx(12 * 0.05 + 2 * 0.2 + 0.75)
+    assert counted[1] == pytest.approx(3 + 9 * 0.05 + 0.2 + 0.75)
+    assert counted[2] == 12
+    assert Halving([5, 25], 6, exempt=3).next_percent(2, 0) == 100
+    assert Halving([5, 25], 6, exempt=3).next_percent(3, 0) == 5
+
+
 @pytest.mark.integration
 def test_hyperband_begins_at_several_rungs(tmp_path: Path) -> None:
     space = toy_space(tmp_path, *HALVING, "pruning.rule=hyperband", "budget.trials=39")

@@ -25,6 +25,7 @@ from gantune.health.remedies import (
     plain_values,
     remedies_for,
 )
+from gantune.health.rules import RULES
 from gantune.io.files import write_text
 from gantune.io.formatting import count, format_value, last_line
 from gantune.io.validation import (
@@ -55,6 +56,10 @@ _BUDGET = 12.0  # lengths of the config in all, with three seeds
 _SEEDS = 3
 _PRUNING = {"rule": "halving", "factor": 4, "noise": 0}  # ties would leave room for fewer changes
 _FEW = 4  # alternatives that are all trained to their end
+_EXEMPT = 3
+"""So many alternatives, the config as it is and the two most promising remedies, are trained to
+their end where a run breaks. Most of what keeps it whole also slows it down, so that early scores
+say little. Against a rule about pace the remedy is speed, which they show."""
 _FINALISTS, _FINAL_SEEDS = 2, 2
 
 
@@ -185,7 +190,8 @@ def stabilize(
     failed = next(record for record in base.trials if record.outcome and record.outcome.verdict)
     seed = failed.params["seed"]  # as it is, it fails here too
     limits = {"kimg": left} | ({} if seconds is None else {"time": seconds})
-    state = _try(every, seed, folder, options, sections, limits, observer)
+    exempt = 0 if RULES[rule].kind == "stalled" else _EXEMPT
+    state = _try(every, seed, folder, options, sections, limits, observer, exempt)
     found = _results(state, config, every)
     untried = len(every) - 1 - len(found)
     result = Stabilized(config, folder, tried, tuple(found), (), untrained, untried)
@@ -314,8 +320,10 @@ def _try(
     sections: Mapping[str, Any],
     limits: Mapping[str, float],
     observer: SearchObserver,
+    exempt: int,
 ) -> RunState:
-    """Tries the alternatives in their order, the config as it is first."""
+    """Tries the alternatives in their order, the config as it is first, and the first ``exempt`` of
+    them to their end."""
     trials = len(variants)
     if options.trials is not None:  # of changes
         trials = min(trials, 1 + options.trials)
@@ -325,7 +333,7 @@ def _try(
         [seed],
         study=study_of(folder),
         budget={"trials": trials, **limits},
-        pruning=_PRUNING if is_pruned else {"rule": "none"},
+        pruning=_PRUNING | {"exempt": exempt} if is_pruned else {"rule": "none"},
         finalists={"top": _FINALISTS, "seeds": _FINAL_SEEDS, "start": False},
         start=[{DECISION: name, "seed": seed} for name in variants],
         **sections,
