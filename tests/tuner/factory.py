@@ -89,7 +89,8 @@ def train(driver: Driver, assignment: Assignment, curve: Curve) -> None:
     result = curve(assignment.config)
     budget = assignment.config.kimg
     if isinstance(result, str):
-        verdict = Verdict(result, "exploding", 1.0, "it broke") if result == "diverged" else None  # type: ignore[arg-type]
+        rule = {"diverged": "exploding", "stalled": "stillborn"}.get(result)
+        verdict = Verdict(result, rule, 1.0, "it broke") if rule else None  # type: ignore[arg-type]
         driver.finish(assignment.name, Outcome(result, 1.0, verdict=verdict, error="boom"))  # type: ignore[arg-type]
         return
     for rung in assignment.rungs:
