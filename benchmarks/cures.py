@@ -91,7 +91,7 @@ table has fewer."""
 HEALTHY = {"digits": 40, "fashion": 0, "wide": 0}
 """Configs of each table that do not fail."""
 SEEDS = (0, 1, 2)
-_PACE = {name for name, rule in RULES.items() if rule.kind == "stalled"}
+_PACE = {name for name, rule in RULES.items() if rule.is_about_pace()}
 RECORD = ROOT / "gantune" / "health" / "remedies" / "record.json"
 FRESH = 100
 """The seed on which remedies are tried."""

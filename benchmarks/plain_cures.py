@@ -4,7 +4,8 @@
 
 It takes the configs that ``python -m benchmarks.cures judge`` has judged. Around each one Optuna's
 ``TPESampler`` and ``MedianPruner`` search with their defaults: both learning rates from a hundredth
-to a hundred times what they are, both beta1 from 0 to 0.999, the loss as it is, vanilla or hinge,
+to a hundred times what they are (in the table ``wide``, whose rates may be far too high, over its
+whole range), both beta1 from 0 to 0.999, the loss as it is, vanilla or hinge,
 D's norm as it is, none or spectral, and D's steps as they are, one or five. The first trial is the
 config as it is. In all they train twelve lengths of the config, as ``stabilize`` may.
 
@@ -25,7 +26,7 @@ from typing import Any
 import optuna
 import torch
 
-from benchmarks.cures import SOURCES, Runs, is_cured, publish, table_parser
+from benchmarks.cures import SOURCES, WIDE, Runs, is_cured, publish, table_parser
 from benchmarks.health_replay import RUNGS
 from benchmarks.publish import RESULTS, Report
 from benchmarks.sweep import Scoring, Table, scoring, write_missing
@@ -41,15 +42,19 @@ _SEARCHED = (
     *("generator.lr", "generator.beta1", "discriminator.lr", "discriminator.beta1"),
     *("loss", "discriminator.norm", "discriminator.steps"),
 )
+_RATES = (1e-5, 1.0)  # those of ``wide``
 _TIMES = 100.0  # and a hundredth: the range of rates around those of the config
 
 
-def drawn(trial: optuna.Trial, config: TrialConfig) -> dict[str, Any]:
-    """New values for a config, by dotted path."""
+def drawn(
+    trial: optuna.Trial, config: TrialConfig, rates: tuple[float, float] | None = None
+) -> dict[str, Any]:
+    """New values for a config, by dotted path. ``rates``: the range of both learning rates; without
+    it, it follows from those of the config."""
     values: dict[str, Any] = {}
     for name in ("generator", "discriminator"):
         player = getattr(config, name)
-        low, high = player.lr / _TIMES, min(player.lr * _TIMES, 1.0)
+        low, high = rates or (player.lr / _TIMES, min(player.lr * _TIMES, 1.0))
         values[f"{name}.lr"] = trial.suggest_float(f"{name}.lr", low, high, log=True)
         values[f"{name}.beta1"] = trial.suggest_float(f"{name}.beta1", 0.0, 0.999)
     choices: dict[str, tuple[Any, ...]] = {
@@ -90,7 +95,7 @@ def search(table: Table, data: str | None, number: int) -> dict[str, Any]:
 
     def objective(trial: optuna.Trial) -> float:
         nonlocal left
-        values = drawn(trial, config)
+        values = drawn(trial, config, _RATES if table is WIDE else None)
         trial.set_user_attr("values", values)
         made, value = config if trial.number == 0 else changed(config, values), math.inf
         if made is None:  # it cannot be trained

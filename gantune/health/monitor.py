@@ -154,12 +154,12 @@ class HealthMonitor:
         for rule in self._rules:
             if not (rule.is_instant or (is_due and (rule.judges_end or not is_over))):
                 continue
-            if rule.is_about_pace and self._is_spared:
+            if rule.is_about_pace() and self._is_spared:
                 continue
             verdict = rule.check(history)
             if verdict is None:
                 continue
-            if not (rule.is_about_pace and self._defers_pace):
+            if not (rule.is_about_pace() and self._defers_pace):
                 self._verdict, self._doubt = verdict, None
                 return
             self._doubt = self._doubt or verdict

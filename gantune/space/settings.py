@@ -62,6 +62,16 @@ def _patience(value: Any) -> Any:
     return value
 
 
+def _numbers(value: Any) -> Any:
+    """``[0, 1]`` as numbers of trials."""
+    if not isinstance(value, list | tuple):
+        raise validation_error(f"a list of trials such as [0, 1] belongs here, not {value!r}")
+    for item in value:
+        if not isinstance(item, int) or isinstance(item, bool) or item < 0:
+            raise validation_error(f"{item!r} is no number of a trial: 0, 1, 2 and so on")
+    return tuple(value)
+
+
 def _shares(value: Any) -> Any:
     """``[25%, 0.5]`` as rising shares."""
     if value is None:
@@ -260,9 +270,9 @@ class Pruning(ConfigModel):
     """For ``halving`` and ``hyperband``: by what share of their size the scores of two seeds of one
     setting differ. Scores that are apart by no more, or by less than the standard error of the
     difference, tie. ``0``: the rank alone decides."""
-    exempt: int = Field(default=0, ge=0, le=1_000_000)
-    """For ``halving`` and ``hyperband``: the first so many trials, such as those of ``start``, are
-    trained to their ends, whatever their rank."""
+    exempt: Annotated[tuple[int, ...], BeforeValidator(_numbers)] = ()
+    """For ``halving`` and ``hyperband``: numbers of trials that go on from every rung, whatever
+    their rank. ``[0]`` is the first one, which is the first entry of ``start``."""
     startup: int = Field(default=5, ge=0, le=1_000_000)
     """For ``median``: number of trials that must finish before the rule applies."""
 

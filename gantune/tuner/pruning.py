@@ -129,7 +129,7 @@ class Halving:
     begins at rung k, and a trial is compared with those of its own ladder. Ladders take turns:
     ladder k gets a number of trials that costs about as much as those of ladder 0.
 
-    The first ``exempt`` trials go on from every rung, and are ranked there like all others.
+    The ``exempt`` trials, by number, go on from every rung, and are ranked there like all others.
     """
 
     pauses = True
@@ -141,9 +141,9 @@ class Halving:
         *,
         ladders: int = 1,
         noise: float = 0.0,
-        exempt: int = 0,
+        exempt: Iterable[int] = (),
     ) -> None:
-        self._exempt = exempt
+        self._exempt = frozenset(exempt)
         self._percents, self._factor, self._noise = tuple(percents), factor, noise
         firsts = self._percents[:ladders] or (100,)
         shares = [max(1, round(firsts[-1] / first)) for first in firsts]
@@ -181,7 +181,9 @@ class Halving:
         """The score of the last of those that went on from a rung."""
         ranked, last = best_at(peers, percent), len(self._chosen(peers, percent)) - 1
         # Beyond the share that goes on, those that were needed.
-        while last + 1 < len(ranked) and _went_on(ranked[last + 1], percent):
+        for record in ranked[last + 1 :]:
+            if record.number in self._exempt or not _went_on(record, percent):
+                break
             last += 1
         return None if last < 0 else ranked[last].rungs[percent]
 
@@ -189,7 +191,8 @@ class Halving:
         for percent in reversed(self._percents):
             for ladder in range(max(self._turns) + 1):
                 peers = self._peers(records, ladder, percent)
-                for record in self._chosen(peers, percent):
+                exempt = [record for record in peers if record.number in self._exempt]
+                for record in (*exempt, *self._chosen(peers, percent)):
                     if is_paused_at(record, percent):
                         yield record
 
@@ -204,8 +207,9 @@ class Halving:
         """Those first that have passed most rungs, and of these the best scores."""
 
         def order(record: TrialRecord) -> tuple[float, ...]:
-            percent, rungs = _reached(record), self._rungs_of(record.number)
-            return -sum(rung <= percent for rung in rungs), record.rungs[percent]
+            percent, first = _reached(record), self._ladder(record.number)
+            passed = sum(rung <= percent for rung in self._percents[first:])
+            return -passed, record.rungs[percent]
 
         return sorted((r for r in records if r.is_paused and r.rungs), key=order)
 
@@ -214,8 +218,9 @@ class Halving:
 
     def expected_share(self, trials: int, least: int) -> float | None:
         factor = min(self._factor, _FACTOR_OF_TIES) if self._noise else self._factor
-        begun = Counter(self._ladder(number) for number in range(self._exempt, trials))
-        whole = float(min(self._exempt, trials))
+        exempt = {number for number in self._exempt if number < trials}
+        begun = Counter(self._ladder(number) for number in range(trials) if number not in exempt)
+        whole, least = float(len(exempt)), max(least - len(exempt), 0)
         for ladder, count in begun.items():
             for before, after in pairwise((0, *self._percents[ladder:], 100)):
                 whole += count * (after - before) / 100
@@ -259,7 +264,7 @@ class Halving:
 
     def _rungs_of(self, number: int) -> tuple[int, ...]:
         """The rungs at which a trial may be paused."""
-        if number < self._exempt:
+        if number in self._exempt:
             return ()
         return self._percents[self._ladder(number) :]
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import plain_cures
+from benchmarks.cures import WIDE
 from benchmarks.plain_cures import main, search
 from benchmarks.sweep import TABLES
 from gantune.config import TrialConfig
@@ -42,6 +43,16 @@ def test_a_search_begins_with_the_config_and_trains_at_most_twelve_lengths(
     best = min(trained, key=lambda one: abs(math.log10(one.generator.lr) + 3))
     assert found["values"]["generator.lr"] == pytest.approx(best.generator.lr)
     assert found["score"] == pytest.approx(abs(math.log10(best.generator.lr) + 3))
+
+
+def test_rates_that_are_far_too_high_are_searched_over_the_range_of_their_table(
+    trained: list[TrialConfig],
+) -> None:
+    number = next(n for n in range(20) if WIDE.draw(n)[0].generator.lr > 0.5)
+    found = search(WIDE, None, number)
+    assert all(1e-5 <= config.generator.lr <= 1 for config in trained)
+    assert found["values"]["generator.lr"] < 5e-3
+    assert min(config.discriminator.lr for config in trained) < 1e-3
 
 
 def test_what_is_judged_is_added_to_the_results(

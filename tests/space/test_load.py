@@ -121,6 +121,8 @@ def test_length_of_finals(load: Load, kimg: str, budget: float) -> None:
         ),
         ("trial: {}\npruning: {rungs: [0.996]}", "0.996 is 100% in whole percents; rungs go from"),
         ("trial: {}\npruning: {rungs: [0.4%]}", "'0.4%' is 0% in whole percents; rungs go from 1%"),
+        ("trial: {}\npruning: {exempt: 2}", "exempt: a list of trials such as [0, 1] belongs"),
+        ("trial: {}\npruning: {exempt: [0, -1]}", "exempt: -1 is no number of a trial"),
         ("trial: {}\npruning: {rule: medain}", "not 'medain' (did you mean 'median'?)"),
         ("trial: {}\nfinalists: {kimg: 4y}", "finalists.kimg: '4y' is not a length"),
         ("trial: {}\nfinalists: {kimg: 0x}", "finalists.kimg: '0x' is not a length"),

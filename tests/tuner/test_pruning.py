@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -290,7 +291,7 @@ def test_ties_are_promoted_in_a_whole_search(tmp_path: Path) -> None:
 def test_exempt_trials_go_to_their_ends_and_the_others_are_ranked_beside_them(
     tmp_path: Path, rule: str
 ) -> None:
-    changes = (f"pruning.rule={rule}", "pruning.noise=0", "pruning.exempt=4")
+    changes = (f"pruning.rule={rule}", "pruning.noise=0", "pruning.exempt=[0, 1, 2, 3]")
     space = toy_space(tmp_path, *HALVING, *changes)
     driver = make_driver(tmp_path, space)
 
@@ -309,12 +310,30 @@ def test_exempt_trials_go_to_their_ends_and_the_others_are_ranked_beside_them(
 
 
 def test_exempt_trials_are_counted_whole() -> None:
-    counted = [Halving([5, 25], 6, exempt=exempt).expected_share(12, 1) for exempt in (0, 3, 20)]
-    assert counted[0] == pytest.approx(12 * 0.05 + 2 * 0.2 + 0.75)
-    assert counted[1] == pytest.approx(3 + 9 * 0.05 + 0.2 + 0.75)
-    assert counted[2] == 12
-    assert Halving([5, 25], 6, exempt=3).next_percent(2, 0) == 100
-    assert Halving([5, 25], 6, exempt=3).next_percent(3, 0) == 5
+    def share(*exempt: int, least: int) -> float | None:
+        return Halving([5, 25], 6, exempt=exempt).expected_share(12, least)
+
+    assert share(least=2) == pytest.approx(12 * 0.05 + 2 * 0.2 + 2 * 0.75)
+    assert share(0, 5, 6, least=1) == pytest.approx(3 + 9 * 0.05 + 0.2)
+    assert share(5, 99, least=2) == pytest.approx(1 + 11 * 0.05 + 0.2 + 0.75)
+    assert share(*range(20), least=2) == 12
+    rule = Halving([5, 25], 6, exempt=[2])
+    assert [rule.next_percent(number, 0) for number in (1, 2, 3)] == [5, 100, 5]
+
+
+def test_an_exempt_trial_that_had_no_room_goes_on_first() -> None:
+    records = [at_a_rung(number, 5, 1.0 + number, 0.0) for number in range(6)]
+    records.append(at_a_rung(6, 25, 99.0, 0.0))
+    rule = Halving([5, 25], 6, exempt=[4, 6])
+    assert [record.number for record in rule.due(records)] == [6, 4, 0]
+    assert next(iter(rule.leftover(records))).number == 6
+    assert rule.standing(records, 5, 5) == Standing(5, 6.0, 1.0)
+
+
+def test_what_went_on_by_exemption_is_no_bound() -> None:
+    first, *others = (at_a_rung(number, 5, 9.0 - number, 0.0) for number in range(3))
+    records = [first, *(replace(record, promoted=5) for record in others)]
+    assert Halving([5, 25], 6, exempt=[1, 2]).standing(records, 0, 5) is None
 
 
 @pytest.mark.integration

@@ -54,7 +54,7 @@ def proposals(
     What was tried on ten configs or more and made none train well is left out.
 
     ``config``: that of the run, of which only remedies that change it are named; without it they
-    are advice for any trainer, and begin with what was tried on runs that failed so. ``loss``: that
+    are advice for any trainer, and begin with what saved runs that failed so. ``loss``: that
     of such a trainer, if it is known: changes of the loss that do not apply to it are left out.
     """
     like = None if loss is None or config is not None else make_config({"loss": loss})
@@ -67,7 +67,7 @@ def proposals(
         Proposal(one, changes, record_of(one, rule)) for one, changes in _changes(fitting, config)
     ]
     if config is None:
-        found.sort(key=lambda one: not one.record.tried)
+        found.sort(key=lambda one: not one.record.saved)
     return _of_different_kinds(
         one for one in found if one.record.tried < _ENOUGH or one.record.cured
     )

@@ -105,6 +105,7 @@ def _adam(config: TrialConfig) -> Changes:
 
 
 _UNSTABLE = {"non_finite", "exploding", "cycling", "worsened", "collapsed_spread"}
+_BREAKS = _UNSTABLE | {"discriminator_won", "generator_vanished", "critic_dead"}
 _D_FAR_AHEAD = D_AHEAD | {"critic_dead"}
 _SLOW = {"stillborn", "generator_idle", "generator_vanished"}
 
@@ -112,18 +113,19 @@ RATES = (
     Remedy(
         "capped_rates",
         "lower each learning rate above 1e-3 to 1e-3",
-        "Far above Adam's default a player overshoots in each step, and no penalty makes up for "
+        "Far above Adam's default each step overshoots, and a penalty often does not make up for "
         "it.",
         "Kingma and Ba 2015: Adam's default",
-        frozenset(_UNSTABLE | {"discriminator_won", "generator_vanished", "critic_dead"}),
+        frozenset(_BREAKS),
         _capped,
     ),
     Remedy(
         "capped_adam",
-        "lower each learning rate above 1e-3 to 1e-3, and each beta1 of Adam above 0.5 to 0.5",
-        "Momentum makes a step that is too long last.",
+        "lower each learning rate above 1e-3 to 1e-3, and Adam's beta1 above 0.5 to 0.5 (if all "
+        "four are too high, the higher beta1)",
+        "Momentum repeats a step that is too large.",
         "Kingma and Ba 2015: 1e-3; Radford et al. 2015: 0.5",
-        frozenset(_UNSTABLE | {"discriminator_won", "generator_vanished", "critic_dead"}),
+        frozenset(_BREAKS),
         _capped_adam,
     ),
     Remedy(

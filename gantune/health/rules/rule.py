@@ -63,11 +63,11 @@ class Rule(ConfigModel, ABC):
     judges_end: ClassVar[bool] = False
     """Whether the rule is checked at the end of the budget too, where nothing is left to save."""
 
-    @property
-    def is_about_pace(self) -> bool:
+    @classmethod
+    def is_about_pace(cls) -> bool:
         """Whether the rule says that a run is too slow, and not that it broke. A search does not
         stop a run for that whose score is in the better half at its rung."""
-        return self.kind == "stalled"
+        return cls.kind == "stalled"
 
     @abstractmethod
     def need(self, course: Course) -> Need:

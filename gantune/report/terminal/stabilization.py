@@ -37,8 +37,7 @@ def _as_it_is(result: Stabilized) -> Text:
     text = f"As it is: {base.survived} of {count(base.ended, 'seed')} survived"
     if result.untrained:
         text += f", and the time was over before {count(result.untrained, 'other')} ended"
-    if base.verdicts:
-        first = base.verdicts[0]
+    if (first := base.verdict) is not None:
         text += f"; {first.kind} at {number(first.at)} kimg: {first.sentence}"
     return Text(text, "green" if base.holds else "red")
 

@@ -345,7 +345,8 @@ def _cost_lines(space: SearchSpace, cost: Cost) -> list[str]:
         finals = " and the finals" if space.finalists.top else ""
         most, why = "at most", " if nothing is stopped early"
         if space.pruning.pauses:
-            most, why = "about", f", as {space.pruning.rule} pauses all but the best at each rung"
+            most, kept = "about", "the best and the exempt" if space.pruning.exempt else "the best"
+            why = f", as {space.pruning.rule} pauses all but {kept} at each rung"
         what = f"{most} {number(cost.kimg)} kimg for {trials}{finals}"
         lines.append(f"cost: {what}, {approximate_duration(cost.seconds)} of training{why}")
     if budget.time is not None and (cost.seconds is None or cost.seconds > budget.time):

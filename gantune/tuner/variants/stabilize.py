@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,10 +55,10 @@ _BUDGET = 12.0  # lengths of the config in all, with three seeds
 _SEEDS = 3
 _PRUNING = {"rule": "halving", "factor": 4, "noise": 0}  # ties would leave room for fewer changes
 _FEW = 4  # alternatives that are all trained to their end
-_EXEMPT = 3
-"""So many alternatives, the config as it is and the two most promising remedies, are trained to
-their end where a run breaks. Most of what keeps it whole also slows it down, so that early scores
-say little. Against a rule about pace the remedy is speed, which they show."""
+_EXEMPT = [1, 2]
+"""The alternatives that are trained to their end where a run breaks: the two most promising
+remedies. Most of what keeps a run whole also slows it down, so that early scores say little.
+Against a rule about pace the remedy is speed, which they show."""
 _FINALISTS, _FINAL_SEEDS = 2, 2
 
 
@@ -170,12 +169,12 @@ def stabilize(
             f"--time {options.time}: {tried.ended or 'none'} of {count(seeds, 'seed')} came to an "
             "end in that time; the same command with more time, or without --time, resumes"
         )
-    if not tried.verdicts:
+    first = tried.verdict
+    if first is None:
         errors = [record.outcome.error for record in base.trials if record.outcome]
         why = next((last_line(error) for error in errors if error), "no seed ended")
         raise RunError(f"the config cannot be trained as it is: {why}")
-    rule = Counter(verdict.rule for verdict in tried.verdicts).most_common(1)[0][0]
-    first = tried.verdicts[0]
+    rule = first.rule
     observer.message(
         f"{tried.survived} of {tried.ended} seeds survived: {first.kind} at {first.at:g} kimg: "
         f"{first.sentence}"
@@ -190,7 +189,7 @@ def stabilize(
     failed = next(record for record in base.trials if record.outcome and record.outcome.verdict)
     seed = failed.params["seed"]  # as it is, it fails here too
     limits = {"kimg": left} | ({} if seconds is None else {"time": seconds})
-    exempt = 0 if RULES[rule].kind == "stalled" else _EXEMPT
+    exempt = [] if RULES[rule].is_about_pace() else _EXEMPT
     state = _try(every, seed, folder, options, sections, limits, observer, exempt)
     found = _results(state, config, every)
     untried = len(every) - 1 - len(found)
@@ -320,10 +319,10 @@ def _try(
     sections: Mapping[str, Any],
     limits: Mapping[str, float],
     observer: SearchObserver,
-    exempt: int,
+    exempt: Sequence[int],
 ) -> RunState:
-    """Tries the alternatives in their order, the config as it is first, and the first ``exempt`` of
-    them to their end."""
+    """Tries the alternatives in their order, the config as it is first, and those with the numbers
+    ``exempt`` to their end."""
     trials = len(variants)
     if options.trials is not None:  # of changes
         trials = min(trials, 1 + options.trials)
@@ -333,7 +332,7 @@ def _try(
         [seed],
         study=study_of(folder),
         budget={"trials": trials, **limits},
-        pruning=_PRUNING | {"exempt": exempt} if is_pruned else {"rule": "none"},
+        pruning=_PRUNING | {"exempt": list(exempt)} if is_pruned else {"rule": "none"},
         finalists={"top": _FINALISTS, "seeds": _FINAL_SEEDS, "start": False},
         start=[{DECISION: name, "seed": seed} for name in variants],
         **sections,

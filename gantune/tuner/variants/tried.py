@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,17 @@ class Tried:
     kimg: float
     """Thousands of images trained in all."""
     verdicts: tuple[Verdict, ...]
+
+    @property
+    def rule(self) -> str | None:
+        """The rule of most verdicts."""
+        found = Counter(verdict.rule for verdict in self.verdicts)
+        return found.most_common(1)[0][0] if found else None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The first verdict by that rule."""
+        return next((one for one in self.verdicts if one.rule == self.rule), None)
 
     @property
     def score(self) -> float | None:

@@ -22,6 +22,7 @@ from gantune.config import (
     make_external_config,
 )
 from gantune.errors import GantuneError, RunError
+from gantune.health import Verdict
 from gantune.health.remedies import REMEDIES, differences, remedies_for
 from gantune.io.yaml_document import Document, format_document
 from gantune.space import load_space, remedies
@@ -33,6 +34,7 @@ from gantune.tuner.state import RunState, SearchObserver, read_run
 from gantune.tuner.variants import margins
 from gantune.tuner.variants import stabilize as module
 from gantune.tuner.variants.stabilize import Stabilized, stabilize
+from gantune.tuner.variants.tried import Tried
 from tests.tuner import factory
 from tests.tuner.factory import Curve, make_driver, play
 
@@ -180,10 +182,10 @@ def test_a_larger_change_is_the_answer_only_if_it_is_better_by_more_than_the_err
 def test_a_pair_is_the_answer_where_no_single_remedy_holds(outcome: Play) -> None:
     def curve(config: TrialConfig) -> float | str:
         is_slow = config.generator.lr < 5e-3 and config.discriminator.lr < 5e-3
-        return 10.0 if is_slow and config.loss == "hinge" else "diverged"
+        return 10.0 if is_slow and config.discriminator.norm == "spectral" else "diverged"
 
     result = outcome(curve)
-    assert result.best is not None and set(result.best.name.split("+")) & {"hinge"}
+    assert result.best is not None and set(result.best.name.split("+")) & {"spectral_norm"}
     assert len(result.best.changes) == 3
 
 
@@ -480,3 +482,17 @@ def test_a_failing_config_of_an_own_trainer_is_made_to_train(tmp_path: Path) -> 
     assert (stable.mapping()["lr"], stable.mapping()["wide"]) == (0.125, 3)
     with pytest.raises(RunError, match="--keep rate: a config has no such setting"):
         stabilize(config, Options(out=tmp_path / "other"), keep=["rate"])
+
+
+def test_the_verdict_of_several_seeds_is_that_of_most() -> None:
+    verdicts = [
+        Verdict(kind, rule, at, "it broke")
+        for kind, rule, at in (
+            ("diverged", "exploding", 1.0),
+            ("collapsed", "worsened", 2.0),
+            ("collapsed", "worsened", 3.0),
+        )
+    ]
+    found = Tried(AS_IT_IS, (), 3, 0, (), (), None, 30.0, tuple(verdicts))  # type: ignore[arg-type]
+    assert (found.rule, found.verdict) == ("worsened", verdicts[1])
+    assert replace(found, verdicts=()).verdict is None
