@@ -485,14 +485,11 @@ def test_a_failing_config_of_an_own_trainer_is_made_to_train(tmp_path: Path) -> 
 
 
 def test_the_verdict_of_several_seeds_is_that_of_most() -> None:
-    verdicts = [
-        Verdict(kind, rule, at, "it broke")
-        for kind, rule, at in (
-            ("diverged", "exploding", 1.0),
-            ("collapsed", "worsened", 2.0),
-            ("collapsed", "worsened", 3.0),
-        )
-    ]
-    found = Tried(AS_IT_IS, (), 3, 0, (), (), None, 30.0, tuple(verdicts))  # type: ignore[arg-type]
+    verdicts = (
+        Verdict("diverged", "exploding", 1.0, "it broke"),
+        Verdict("collapsed", "worsened", 2.0, "it broke"),
+        Verdict("collapsed", "worsened", 3.0, "it broke"),
+    )
+    found = Tried(AS_IT_IS, (), 3, 0, (), (), None, 30.0, verdicts)
     assert (found.rule, found.verdict) == ("worsened", verdicts[1])
     assert replace(found, verdicts=()).verdict is None
