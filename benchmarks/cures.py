@@ -65,13 +65,17 @@ from gantune.tuner.variants.tried import Tried
 Counts = dict[str, dict[str, dict[str, int]]]
 """For each rule and remedy: how many configs it was tried on, saved and cured."""
 
+WIDE_RATES = (1e-5, 1.0)
+"""The range of both learning rates in ``wide``."""
 WIDE = Table(
     "wide",
     TABLES["digits"].shipped,
     (
         *TABLES["digits"].changes,
-        "trial.generator.lr={low: 1e-5, high: 1, log: true}",
-        "trial.discriminator.lr={low: 1e-5, high: 1, log: true}",
+        *(
+            f"trial.{player}.lr={{low: {WIDE_RATES[0]}, high: {WIDE_RATES[1]}, log: true}}"
+            for player in ("generator", "discriminator")
+        ),
         "trial.discriminator.beta1={low: 0.0, high: 0.999}",
     ),
     TABLES["digits"].resolution,
@@ -236,11 +240,11 @@ def failing(table: Table, runs: Runs) -> Iterator[Case]:
 
 
 def cases(table: Table, runs: Runs) -> tuple[list[Case], list[Case]]:
-    """Those to learn from, and those to judge by."""
+    """Those on which remedies are tried, and those to judge by."""
     learned, judged = LEARNED[table.name], JUDGED[table.name]
     if table is not WIDE:
         found = list(itertools.islice(failing(table, runs), learned + judged))
-        return found[:learned], found[learned:]
+        return found[:learned:2], found[learned:]
     by_rule: dict[str, list[Case]] = defaultdict(list)
     for case in failing(table, runs):
         if case[1] not in _PACE:
@@ -267,7 +271,7 @@ def tried(
 def record(table: Table, runs: Runs, names: Collection[str] = REMEDIES) -> Counts:
     """What these remedies did."""
     learned, _ = cases(table, runs)
-    jobs = tried(table, learned if table is WIDE else learned[::2], names)
+    jobs = tried(table, learned, names)
     results = runs.results([job for _, job in jobs])
     found: Counts = defaultdict(dict)
     for (rule, job), result in zip(jobs, results, strict=True):
@@ -333,7 +337,8 @@ def judge_one(table: Table, runs: Runs, case: Case, answer: Tried) -> dict[str, 
 
 def healthy(table: Table, count: int) -> list[int]:
     """The first configurations whose recorded first seed neither failed nor gets a verdict."""
-    return [run.configuration for run in healthy_runs(table) if run.seed == 0][:count]
+    runs = healthy_runs(table) if count else []
+    return [run.configuration for run in runs if run.seed == 0][:count]
 
 
 def is_called_healthy(table: Table, runs: Runs, number: int) -> bool:
@@ -387,7 +392,7 @@ def judge(table: Table, runs: Runs, given: argparse.Namespace, report: Report) -
             answer = stabilized(table, number, given.data, folder, given.processes)
             found["judged"][str(number)] = judge_one(table, runs, (number, rule), answer)
             publish(report, tree)
-    for number in healthy(table, HEALTHY[table.name]) if HEALTHY[table.name] else ():
+    for number in healthy(table, HEALTHY[table.name]):
         if str(number) not in found["healthy"] and time.monotonic() < until:
             found["healthy"][str(number)] = is_called_healthy(table, runs, number)
             publish(report, tree)

@@ -26,7 +26,7 @@ from typing import Any
 import optuna
 import torch
 
-from benchmarks.cures import SOURCES, WIDE, Runs, is_cured, publish, table_parser
+from benchmarks.cures import SOURCES, WIDE, WIDE_RATES, Runs, is_cured, publish, table_parser
 from benchmarks.health_replay import RUNGS
 from benchmarks.publish import RESULTS, Report
 from benchmarks.sweep import Scoring, Table, scoring, write_missing
@@ -42,7 +42,6 @@ _SEARCHED = (
     *("generator.lr", "generator.beta1", "discriminator.lr", "discriminator.beta1"),
     *("loss", "discriminator.norm", "discriminator.steps"),
 )
-_RATES = (1e-5, 1.0)  # those of ``wide``
 _TIMES = 100.0  # and a hundredth: the range of rates around those of the config
 
 
@@ -95,7 +94,7 @@ def search(table: Table, data: str | None, number: int) -> dict[str, Any]:
 
     def objective(trial: optuna.Trial) -> float:
         nonlocal left
-        values = drawn(trial, config, _RATES if table is WIDE else None)
+        values = drawn(trial, config, WIDE_RATES if table is WIDE else None)
         trial.set_user_attr("values", values)
         made, value = config if trial.number == 0 else changed(config, values), math.inf
         if made is None:  # it cannot be trained

@@ -46,7 +46,7 @@ def test_the_note_of_a_trial_that_failed_says_what_to_try(tmp_path: Path) -> Non
     play(driver, lambda config: "diverged")
     trials, _ = studies(driver.folder)
     note = get_note(_trial(trials, 0))
-    assert "Try: " in note and "; or " in note and "→" in note
+    assert "Try: discriminator.norm none → spectral" in note and "; or " in note
     assert f"gantune stabilize {driver.folder.path}#0" in note
 
 

@@ -40,6 +40,16 @@ def _rates(config: TrialConfig) -> dict[str, float]:
     return {path: player.lr for path, player in players.items() if player.optimizer != "sgd"}
 
 
+def _beta1(config: TrialConfig) -> dict[str, float]:
+    """The beta1 of players that Adam trains."""
+    players = {"generator.beta1": config.generator, "discriminator.beta1": config.discriminator}
+    return {
+        path: player.beta1
+        for path, player in players.items()
+        if player.optimizer.startswith("adam")
+    }
+
+
 def _usual(config: TrialConfig) -> Changes:
     return {path: _USUAL for path, rate in _rates(config).items() if rate != _USUAL}
 
@@ -53,15 +63,10 @@ def _capped(config: TrialConfig) -> Changes:
 
 
 def _capped_adam(config: TrialConfig) -> Changes:
-    players = {"generator.beta1": config.generator, "discriminator.beta1": config.discriminator}
-    beta1 = {
-        path: player.beta1
-        for path, player in players.items()
-        if player.optimizer.startswith("adam") and player.beta1 > 0.5
-    }
-    rates = _capped(config)
-    highest = sorted(beta1, key=lambda path: -beta1[path])[: 3 - len(rates)]  # three changes in all
-    return {**rates, **dict.fromkeys(highest, 0.5)} if rates and beta1 else {}
+    beta1, rates = _beta1(config), _capped(config)
+    high = sorted((path for path in beta1 if beta1[path] > 0.5), key=lambda path: -beta1[path])
+    lowered = high[: 3 - len(rates)]  # three changes in all
+    return {**rates, **dict.fromkeys(lowered, 0.5)} if rates and high else {}
 
 
 def _fast_g(config: TrialConfig) -> Changes:
@@ -76,9 +81,7 @@ def _two_time_scales(config: TrialConfig) -> Changes:
 
 
 def _lower_beta1(config: TrialConfig) -> Changes:
-    players = {"generator.beta1": config.generator, "discriminator.beta1": config.discriminator}
-    adam = {path: player for path, player in players.items() if player.optimizer.startswith("adam")}
-    return {path: 0.5 if player.beta1 > 0.5 else 0.0 for path, player in adam.items()}
+    return {path: 0.5 if beta1 > 0.5 else 0.0 for path, beta1 in _beta1(config).items()}
 
 
 def _warm_up(config: TrialConfig) -> Changes:

@@ -38,15 +38,10 @@ class Tried:
     verdicts: tuple[Verdict, ...]
 
     @property
-    def rule(self) -> str | None:
-        """The rule of most verdicts."""
-        found = Counter(verdict.rule for verdict in self.verdicts)
-        return found.most_common(1)[0][0] if found else None
-
-    @property
     def verdict(self) -> Verdict | None:
-        """The first verdict by that rule."""
-        return next((one for one in self.verdicts if one.rule == self.rule), None)
+        """The first verdict by the rule of most."""
+        counts = Counter(one.rule for one in self.verdicts)
+        return max(self.verdicts, key=lambda one: counts[one.rule], default=None)
 
     @property
     def score(self) -> float | None:

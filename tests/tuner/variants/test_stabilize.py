@@ -491,5 +491,5 @@ def test_the_verdict_of_several_seeds_is_that_of_most() -> None:
         Verdict("collapsed", "worsened", 3.0, "it broke"),
     )
     found = Tried(AS_IT_IS, (), 3, 0, (), (), None, 30.0, verdicts)
-    assert (found.rule, found.verdict) == ("worsened", verdicts[1])
+    assert found.verdict == verdicts[1]
     assert replace(found, verdicts=()).verdict is None
