@@ -1,19 +1,21 @@
 """Throughput of the trainer, compared with a plain PyTorch loop or another checkout of gantune.
 
-    python benchmarks/trainer_speed.py [--rounds 7] [--device cpu]
+    python benchmarks/trainer_speed.py [--rounds 4] [--device cpu]
     python benchmarks/trainer_speed.py --against PATH_OF_OTHER_CHECKOUT [--precision fp32]
     python benchmarks/trainer_speed.py --allocator [--precision fp32]
 
-Both sides train on the same images with the same layers, batch size and precision. They take turns,
-and each number is the median of several rounds. The plain loop is that of PyTorch's DCGAN tutorial,
-with the images as floats in memory. Unlike the trainer, it computes no EMA, no gradient norms and
-no statistics.
+Both sides train on the same images with the same layers, batch size and precision. Each has its own
+process; they take turns, and each number is the median of all rounds. The same code is faster in
+one process than in another, so both are started several times; even so, two checkouts of one commit
+had ratios of 1.08, 1.04 and 1.02 in one run. On the CPU the seconds are those of the CPU, so that
+other processes matter less.
 
-Another checkout trains in its own process, with the interpreter of its ``.venv`` if it has one. On
-the CPU this comparison counts CPU seconds, so that other processes matter less. The same code is
-faster in one process than in another, so both are started several times; even so, two checkouts of
-one commit had ratios of 1.08, 1.04 and 1.02 in one run. ``--allocator`` compares in the same way
-two processes of this checkout: with the C library's allocator as it is, and as workers set it.
+The plain loop is that of PyTorch's DCGAN tutorial, with the images as floats in memory. Unlike the
+trainer, it computes no EMA, no gradient norms and no statistics. Its process is as Python starts
+it. That of the trainer keeps freed memory, as workers and ``gantune train`` do; the other two
+comparisons say what becomes of that. Another checkout has the interpreter of its ``.venv`` if there
+is one. ``--allocator`` compares two processes of this checkout: with the C library's allocator as
+it is, and as workers set it.
 """
 
 from __future__ import annotations
@@ -153,8 +155,8 @@ class PlainLoop:
             self.losses.append(((d_real + d_fake).item(), g_loss.item()))
 
 
-def trainer_of(case: Case, images: ImageSet, device: torch.device, steps: int) -> Trainer:
-    """A trainer whose ticks are ``steps`` steps long."""
+def config_of(case: Case, steps: int) -> TrialConfig:
+    """The trainer's config, whose ticks are ``steps`` steps long."""
     config: TrialConfig = make_config(
         {
             "data": {"source": "digits", "resolution": SIDE, "colour": "gray"},
@@ -165,7 +167,7 @@ def trainer_of(case: Case, images: ImageSet, device: torch.device, steps: int) -
             "tick_kimg": steps * case.batch / 1000,
         }
     )
-    return Trainer(config, images, device)
+    return config
 
 
 def count(*networks: nn.Module) -> int:
@@ -179,32 +181,10 @@ def noise_images(side: int = SIDE) -> ImageSet:
     return ImageSet(array, "noise", "")
 
 
-def measure(case: Case, device: torch.device, rounds: int, steps: int) -> Row:
-    """Times both loops in turns; the first round of each only warms up."""
-    images = noise_images()
-    plain = PlainLoop(case, torch.from_numpy(images.array).float() / 127.5 - 1, device)
-    trainer = trainer_of(case, images, device, steps)
-    if count(plain.g, plain.d) != count(*build_networks(trainer.config)):
-        raise SystemExit("the two loops have networks of different sizes")
-    ticks = iter(trainer)
-    times: dict[str, list[float]] = {"plain": [], "trainer": []}
-    for _ in range(rounds + 1):
-        for name in ("plain", "trainer"):
-            started = time.perf_counter()
-            if name == "plain":
-                plain.run(steps)
-            else:
-                next(ticks)
-            times[name].append(time.perf_counter() - started)
-    images_a_round = steps * case.batch
-    medians = {name: images_a_round / statistics.median(taken[1:]) for name, taken in times.items()}
-    return Row(case, medians["plain"], medians["trainer"])
+# ---- Two sides in turns -------------------------------------------------------------------------
 
 
-# ---- Against another checkout -------------------------------------------------------------------
-
-
-class Checkout:
+class Side:
     """A process that trains the cases with the code of a checkout, one round at a time.
 
     ``options``: further ones of this script.
@@ -214,7 +194,7 @@ class Checkout:
         python = root / ".venv" / "bin" / "python"
         self._process = subprocess.Popen(
             [
-                *(python if python.exists() else sys.executable, __file__, "--worker"),
+                *(python if python.exists() else sys.executable, __file__),
                 *("--device", str(device), "--steps", str(steps), *options),
             ],
             env={**os.environ, "PYTHONPATH": str(root)},
@@ -238,20 +218,29 @@ class Checkout:
         self._process.communicate()
 
 
-def work(device: torch.device, steps: int) -> None:
-    """The loop of a ``Checkout``'s process: reads the index of a case, writes seconds."""
+def work(side: str, device: torch.device, steps: int) -> None:
+    """The loop of a ``Side``'s process: reads the index of a case, writes seconds."""
     print(json.dumps([gantune.__file__, torch.__version__]), flush=True)
     images = noise_images()
-    runs = [iter(trainer_of(case, images, device, steps)) for case in CASES]
+    rounds: list[Callable[[], object]] = []
+    for case in CASES:
+        config = config_of(case, steps)
+        if side == "plain":
+            loop = PlainLoop(case, torch.from_numpy(images.array).float() / 127.5 - 1, device)
+            if count(loop.g, loop.d) != count(*build_networks(config)):
+                raise SystemExit("the two sides have networks of different sizes")
+            rounds.append(partial(loop.run, steps))
+        else:
+            rounds.append(partial(next, iter(Trainer(config, images, device))))
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     for line in sys.stdin:
         started = clock()
-        next(runs[int(line)])
+        rounds[int(line)]()
         print(clock() - started, flush=True)
 
 
 def compare(
-    start: tuple[Callable[[], Checkout], Callable[[], Checkout]],
+    start: tuple[Callable[[], Side], Callable[[], Side]],
     cases: list[Case],
     rounds: int,
     steps: int,
@@ -259,16 +248,16 @@ def compare(
     """Times two kinds of processes in turns, ``STARTS`` of each; a first round only warms up."""
     times: dict[Case, tuple[list[float], list[float]]] = {case: ([], []) for case in cases}
     for _ in range(STARTS):
-        checkouts = [side() for side in start]
+        processes = [side() for side in start]
         for number in range(rounds + 1):
             for case in cases:
                 # The one that goes first changes with each round.
                 for side in (0, 1) if number % 2 else (1, 0):
-                    seconds = checkouts[side].seconds(case)
+                    seconds = processes[side].seconds(case)
                     if number:
                         times[case][side].append(seconds)
-        for checkout in checkouts:
-            checkout.close()
+        for process in processes:
+            process.close()
     rows = []
     for case, sides in times.items():
         baseline, trainer = (steps * case.batch / statistics.median(taken) for taken in sides)
@@ -316,53 +305,46 @@ def write(rows: list[Row], baseline: str, text: str, path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=4, help="of each process")
     parser.add_argument("--steps", type=int, default=20, help="generator steps per round")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16"], help="only these rows")
     parser.add_argument("--against", type=Path, help="root of another checkout of gantune")
     parser.add_argument("--allocator", action="store_true", help="with and without its settings")
-    parser.add_argument("--keep-memory", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--machine", help="the machine in words; by default its CPU or GPU")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=["plain", "trainer"], help=argparse.SUPPRESS)
+    parser.add_argument("--keep-memory", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(given.device)
     if given.keep_memory:
         keep_freed_memory()
-    if given.worker:
-        work(device, given.steps)
+    if given.side:
+        work(given.side, device, given.steps)
         return
-    cases = [case for case in CASES if given.precision in (None, case.precision)]
-    machine = given.machine or describe(device, torch.get_num_threads())
-    if given.against or given.allocator:
-        this = Path(__file__).resolve().parents[1]
-        other, options = (given.against or this).resolve(), ["--keep-memory"] * given.allocator
-        starts = (
-            partial(Checkout, other, device, given.steps),
-            partial(Checkout, this, device, given.steps, *options),
-        )
-        rows = compare(starts, cases, given.rounds, given.steps)
-        clock = "CPU" if device.type == "cpu" else "wall-clock"
-        call = "--against PATH_OF_OTHER_CHECKOUT" if given.against else "--allocator"
-        text = (
-            f"DCGAN of {SIDE} pixels, {machine}, torch {torch.__version__}; per {clock} second, "
-            f"medians of {given.rounds} alternating rounds of {given.steps} steps in each of "
-            f"{STARTS} processes. By `python benchmarks/trainer_speed.py {call}`."
-        )
-        baseline = "other checkout" if given.against else "allocator as it is"
-        name = "trainer_against" if given.against else "allocator"
-        write(rows, baseline, text, RESULTS / f"{name}_{device.type}")
+    root = Path(__file__).resolve().parents[1]
+    this = partial(Side, root, device, given.steps)
+    trainer, keeps_memory = "--side=trainer", "--keep-memory"
+    if given.against:
+        name, baseline, call = "trainer_against", "other checkout", " --against OTHER_CHECKOUT"
+        other = partial(Side, given.against.resolve(), device, given.steps)
+        sides = partial(other, trainer), partial(this, trainer)
+    elif given.allocator:
+        name, baseline, call = "allocator", "allocator as it is", " --allocator"
+        sides = partial(this, trainer), partial(this, trainer, keeps_memory)
     else:
-        rows = []
-        for case in cases:
-            rows.append(measure(case, device, given.rounds, given.steps))
-            print(rows[-1], file=sys.stderr, flush=True)  # all of them take minutes
-        text = (
-            f"DCGAN of {SIDE} pixels, {machine}, torch {torch.__version__}. By `python "
-            "benchmarks/trainer_speed.py`."
-        )
-        write(rows, "plain loop", text, RESULTS / f"trainer_speed_{device.type}")
+        name, baseline, call = "trainer_speed", "plain loop", ""
+        sides = partial(this, "--side=plain"), partial(this, trainer, keeps_memory)
+    cases = [case for case in CASES if given.precision in (None, case.precision)]
+    rows = compare(sides, cases, given.rounds, given.steps)
+    machine = given.machine or describe(device, torch.get_num_threads())
+    clock = "CPU" if device.type == "cpu" else "wall-clock"
+    text = (
+        f"DCGAN of {SIDE} pixels, {machine}, torch {torch.__version__}; per {clock} second, "
+        f"medians of {given.rounds} alternating rounds of {given.steps} steps in each of "
+        f"{STARTS} processes. By `python benchmarks/trainer_speed.py{call}`."
+    )
+    write(rows, baseline, text, RESULTS / f"{name}_{device.type}")
 
 
 if __name__ == "__main__":

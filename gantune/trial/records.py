@@ -268,6 +268,11 @@ class TrialRecord:
         return self.outcome is not None and self.outcome.ending == "paused"
 
     @property
+    def last_percent(self) -> int:
+        """The last rung at which it was scored, in percent of the budget; 0 for none."""
+        return max(self.rungs, default=0)
+
+    @property
     def score(self) -> Score | None:
         """Its score under the full protocol."""
         return None if self.outcome is None else self.outcome.score
@@ -295,7 +300,7 @@ def why_ended(record: TrialRecord) -> str:
         if outcome.standing is not None:
             return f"{waits}{outcome.standing}"
         if record.rungs:
-            where = f"at its {max(record.rungs)}% rung"
+            where = f"at its {record.last_percent}% rung"
             return f"waits {where}" if record.is_paused else f"by rank {where}"
     return outcome.remark
 

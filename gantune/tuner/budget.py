@@ -164,7 +164,7 @@ class Ledger:
         return _Plan(added + rests, max(begins, longest, whole / self.workers))
 
     def _reach(self, record: TrialRecord) -> _Reach:
-        reached = max(record.rungs, default=0) / 100
+        reached = record.last_percent / 100
         if record.outcome is not None:
             reached = 0.0 if record.is_paused and not self.resumes else reached
             return _Reach(record.number, reached, reached, record.budget_kimg)
@@ -172,7 +172,7 @@ class Ledger:
         return _Reach(record.number, reached, begun, record.budget_kimg)
 
     def _next_percent(self, record: TrialRecord) -> int:
-        return self._rule.next_percent(record.number, max(record.rungs, default=0))
+        return self._rule.next_percent(record.number, record.last_percent)
 
     @property
     def since_improvement(self) -> int:

@@ -323,7 +323,7 @@ class Driver:
     def _promote(self, record: TrialRecord) -> Assignment:
         if self._cannot_resume:
             drop_copy(self.folder.trial(record.name).external_last)
-        percent, assignment = max(record.rungs), self._assignments.again(record)
+        percent, assignment = record.last_percent, self._assignments.again(record)
         self._trials.promote(record.number, percent)
         annotate_promotion(self._trials, assignment, percent)
         return assignment

@@ -85,7 +85,7 @@ def _ranked(state: RunState) -> Iterator[TrialRecord]:
     """Trials by rank: finalists, then those scored in full, then those that came furthest."""
     seen: set[int] = set()
     scored = [r for r in state.trials if r.rungs and r.outcome and not r.outcome.is_failure]
-    scored.sort(key=lambda r: (-max(r.rungs), r.rungs[max(r.rungs)], r.number))
+    scored.sort(key=lambda r: (-r.last_percent, r.rungs[r.last_percent], r.number))
     finalists = [state.trials[finalist.origin] for finalist in state.ranking]
     for record in (*finalists, *state.survivors, *scored):
         if record.number not in seen:

@@ -207,7 +207,7 @@ class Halving:
         """Those first that have passed most rungs, and of these the best scores."""
 
         def order(record: TrialRecord) -> tuple[float, ...]:
-            percent, first = _reached(record), self._ladder(record.number)
+            percent, first = record.last_percent, self._ladder(record.number)
             passed = sum(rung <= percent for rung in self._percents[first:])
             return -passed, record.rungs[percent]
 
@@ -248,7 +248,7 @@ class Halving:
         """Whether too few trials are beyond a rung, and none that still runs can change who is
         best there."""
         running = [record for record in records if record.outcome is None]
-        if any(_reached(record) < percent and record.promoted < percent for record in running):
+        if any(record.last_percent < percent and record.promoted < percent for record in running):
             return False
         beyond = [record for record in records if _went_on(record, percent)]
         return sum(r.outcome is None or not r.outcome.is_failure for r in beyond) < least
@@ -300,19 +300,15 @@ def ties_at(better: TrialRecord, worse: TrialRecord, percent: int) -> bool:
 def is_in_better_half(records: Iterable[TrialRecord], number: int) -> bool:
     """Whether a run's score at its last rung is among the better half of all that were there."""
     by_number = {record.number: record for record in records}
-    percent = _reached(by_number[number])
+    percent = by_number[number].last_percent
     scores = [record.rungs[percent] for record in by_number.values() if percent in record.rungs]
     return bool(scores) and by_number[number].rungs[percent] <= statistics.median(scores)
 
 
 def is_paused_at(record: TrialRecord, percent: int) -> bool:
     """Whether a trial is paused at this rung."""
-    return record.is_paused and _reached(record) == percent
+    return record.is_paused and record.last_percent == percent
 
 
 def _went_on(record: TrialRecord, percent: int) -> bool:
-    return record.promoted >= percent or _reached(record) > percent
-
-
-def _reached(record: TrialRecord) -> int:
-    return max(record.rungs, default=0)
+    return record.promoted >= percent or record.last_percent > percent

@@ -80,7 +80,7 @@ def _rank_key(record: TrialRecord) -> tuple[int, float, float]:
     if record.value is not None:
         return 0, record.value, record.number
     if ending_of(record) in ("pruned", "paused") and record.rungs:
-        last = max(record.rungs)
+        last = record.last_percent
         return 1, -last, record.rungs[last]
     reached = record.outcome.kimg / record.budget_kimg if record.outcome else 0.0
     return 2, -reached, record.number
@@ -89,4 +89,4 @@ def _rank_key(record: TrialRecord) -> tuple[int, float, float]:
 def pruned_trials(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """Trials pruned by rank or paused: the furthest first, then by their score there."""
     pruned = [r for r in trials if ending_of(r) in ("pruned", "paused") and r.rungs]
-    return sorted(pruned, key=lambda record: (-max(record.rungs), record.rungs[max(record.rungs)]))
+    return sorted(pruned, key=lambda r: (-r.last_percent, r.rungs[r.last_percent]))

@@ -74,7 +74,7 @@ def _by_reason(state: RunState, *, with_rungs: bool) -> list[Spending]:
             continue
         reason = outcome.verdict.rule if outcome.verdict else ENDINGS[outcome.ending]
         if with_rungs and outcome.ending in ("paused", "pruned") and record.rungs:
-            reason = f"{outcome.ending} at {max(record.rungs)}%"
+            reason = f"{outcome.ending} at {record.last_percent}%"
         groups.setdefault((reason, outcome.ending), []).append(record)
     return [_spending(reason, ending, records) for (reason, ending), records in groups.items()]
 

@@ -155,7 +155,7 @@ def _where(record: TrialRecord) -> list[str]:
         return []
     lines = [f"at {number(float(outcome.kimg))} of {number(record.budget_kimg)} kimg"]
     if outcome.ending in ("paused", "pruned") and record.rungs:
-        last = max(record.rungs)
+        last = record.last_percent
         score = format_value(record.rungs[last])
         what = "goes on if it is among the best" if record.is_paused else "worse than most"
         standing = outcome.standing

@@ -92,7 +92,7 @@ def parallel_coordinates(run: RunData) -> Figure:
     dimensions = [_dimension(titles[n], [r.params[n] for r in ordered]) for n in names]
     dimensions.append(_outcomes(ordered))
     # The full score, or else the last rung's; left out unless every trial has one.
-    scores = [r.rungs[max(r.rungs)] if r.value is None and r.rungs else r.value for r in ordered]
+    scores = [r.rungs[r.last_percent] if r.value is None and r.rungs else r.value for r in ordered]
     if scores and None not in scores:
         dimensions.append(_dimension(score_name(run.state).partition("[")[0], scores))
     ranks = list(range(len(ordered)))[::-1]

@@ -134,7 +134,7 @@ def _facts(run: RunData, record: TrialRecord) -> Iterator[list[str]]:
     if record.is_paused:
         yield [
             "waits",
-            f"at its {max(record.rungs)}% rung; it goes on if it is among the best there",
+            f"at its {record.last_percent}% rung; it goes on if it is among the best there",
         ]
     if outcome is not None:
         yield ["trained", f"{number(float(outcome.kimg))} of {budget} kimg"]

@@ -166,7 +166,7 @@ class ProgressView:
             at = f"{reached:.{0 if record.budget_kimg >= 10 else 1}f}"
             progress = Table.grid(padding=(0, 1))
             progress.add_row(_bar(reached, record.budget_kimg, bar), f"{at:>{len(whole)}}/{whole}")
-            last_rung = record.rungs[max(record.rungs)] if record.rungs else None
+            last_rung = record.rungs[record.last_percent] if record.rungs else None
             values = (tick.get("d_loss"), tick.get("g_loss"), last_rung)
             speed = f"{tick['images_per_second']:,.0f}" if tick else "starting"
             speeds = [speed] if self.is_running else []
