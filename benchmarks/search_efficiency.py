@@ -37,7 +37,7 @@ from benchmarks.peers.measured import measured
 from benchmarks.publish import RESULTS, ROOT, Report, describe_machine, table
 from benchmarks.replay import Replay, Trace, recorded, replayed
 from benchmarks.search_figure import draw
-from benchmarks.searches import DEFAULT, STRATEGIES, WINNERS, printed_winner, trials_of
+from benchmarks.searches import DEFAULT, STRATEGIES, WINNERS, printed_winner
 from benchmarks.sweep import TABLES
 from gantune.io.files import write_text
 
@@ -225,7 +225,7 @@ def _until_best(name: str, tree: dict[str, Any]) -> str:
         )
         for strategy, row in tree["strategies"].items()
     ]
-    orders, trials = tree["orders"], trials_of(tree["settings"])
+    orders, trials = tree["orders"], WINNERS[DEFAULT].trials_of(tree["settings"])
     agreement = ", ".join(f"{percent}%: {value:.2f}" for percent, value in tree["rungs"].items())
     noise = ", ".join(f"{value:.0%} at {percent}%" for percent, value in tree["noise"].items())
     searches = [

@@ -37,7 +37,6 @@ __all__ = [
     "Whole",
     "gantune_search",
     "printed_winner",
-    "trials_of",
 ]
 
 DEFAULT = "gantune: TPE, halving (default)"
@@ -276,6 +275,12 @@ class Whole:
     overrides: tuple[str, ...] = _DEFAULT
     finalists: int = 2
     rule: type[Halving] = Halving
+    share: float = 60 / 304
+    """Of a table's settings, as many trials."""
+
+    def trials_of(self, settings: int) -> int:
+        """How many trials it begins on a table."""
+        return round(self.share * settings)
 
 
 WINNERS: dict[str, Whole] = {
@@ -285,23 +290,18 @@ WINNERS: dict[str, Whole] = {
     "the same, 1 finalist": Whole(finalists=1),
     "the same, 3 finalists": Whole(finalists=3),
     "the same, 4 finalists": Whole(finalists=4),
+    "the same, a third fewer trials": Whole(share=40 / 304),
+    "the same, a third more trials": Whole(share=80 / 304),
+    "the same, two thirds more trials": Whole(share=100 / 304),
     "the same, without ties": Whole((_TPE, "pruning={rule: halving, noise: 0}")),
     "the same, ties of the last rung by the sampling error": Whole(rule=_BySamplingError),
 }
 """Whole searches by name. "The same" is gantune's default but for what follows."""
-_SHIPPED, _FIRST = 60, 304
-"""Trials of the shipped spaces, for the settings of the first table."""
-
-
-def trials_of(settings: int) -> int:
-    """How many settings of a table a whole search begins: as large a share as the shipped 60 trials
-    are of 304 settings."""
-    return round(_SHIPPED / _FIRST * settings)
 
 
 def printed_winner(replay: Replay, whole: Whole, seed: int) -> int | None:
     """The setting that a whole search prints as its winner, after finals on one more seed."""
-    trials = trials_of(len(replay.table.runs))
+    trials = whole.trials_of(len(replay.table.runs))
     finals = f"finalists.top={whole.finalists}", "finalists.seeds=1"
     space = _space(replay, seed, f"budget.trials={trials}", *whole.overrides, *finals)
     with ExitStack() as stack:
