@@ -124,7 +124,8 @@ def shift(images: Tensor, down: Tensor, right: Tensor, edge: Literal["zero", "mi
 # ---- Adaptive probability ----------------------------------------------------------------------
 
 
-_INTERVAL = 4  # steps of D between two adjustments (Karras et al. 2020, section 3.1)
+ADAPTIVE_INTERVAL = 4
+"""Steps of D between two adjustments of the probability (Karras et al. 2020, section 3.1)."""
 
 
 class AdaptiveProbability:
@@ -165,15 +166,15 @@ class AdaptiveProbability:
         real, fake = logits
         threshold = fake if self._threshold is None else self._threshold
         self._signs += torch.sign(real - threshold).mean()  # the sign of a NaN is 0: undecided
-        if (self._steps + ahead) % _INTERVAL == _INTERVAL - 1:
-            direction = torch.sign(self._signs / _INTERVAL - self._target)
-            self._value += direction * (_INTERVAL * len(real) / self._images_to_one)
+        if (self._steps + ahead) % ADAPTIVE_INTERVAL == ADAPTIVE_INTERVAL - 1:
+            direction = torch.sign(self._signs / ADAPTIVE_INTERVAL - self._target)
+            self._value += direction * (ADAPTIVE_INTERVAL * len(real) / self._images_to_one)
             self._value.clamp_(0, 1)
             self._signs.zero_()
 
     def count(self, steps: int) -> None:
         """Counts steps of D."""
-        self._steps = (self._steps + steps) % _INTERVAL
+        self._steps = (self._steps + steps) % ADAPTIVE_INTERVAL
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next step depends on, besides the config."""

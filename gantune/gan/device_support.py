@@ -12,7 +12,7 @@ from torch import nn
 
 from gantune.config import AnyConfig, Command, ExternalConfig, TrialConfig
 from gantune.errors import first_line
-from gantune.gan.precision import has_native_bf16, has_tf32, used_precision
+from gantune.gan.precision import compute_dtype, has_native_bf16, has_tf32, used_precision
 from gantune.io.allocator import return_freed_memory
 
 # ---- torch.compile ------------------------------------------------------------------------------
@@ -77,7 +77,28 @@ def fallbacks(config: TrialConfig, device: torch.device) -> list[str]:
         found.append(f"compile: {lack}; the networks run uncompiled")
     elif config.compile:
         found.append("compile: the first steps take about a minute, for the compiler")
+    if why := why_not_recorded(config, device):
+        found.append(not_recorded_text(why))
     return found
+
+
+def why_not_recorded(config: TrialConfig, device: torch.device) -> str:
+    """Why a config's training steps cannot be recorded on a GPU; empty where they can, and on other
+    devices, where none are."""
+    if device.type != "cuda":
+        return ""
+    if config.compile:
+        return "compile is on"
+    if config.schedule.beta2_end is not None:
+        return "schedule.beta2_end changes beta2, which the optimizers take as a number"
+    if compute_dtype(config, device) == torch.float16:
+        return "fp16 adapts the scale of the loss"
+    return ""
+
+
+def not_recorded_text(why: str) -> str:
+    """Says that steps are not recorded, and why."""
+    return f"training steps are not recorded as CUDA graphs ({why}); small networks train slower so"
 
 
 def rung_fallback(precision: str, device: torch.device | str) -> str:

@@ -9,16 +9,20 @@ import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable
-from typing import Protocol
+from functools import cache
+from typing import ClassVar, Protocol
 
 import torch
 
-from gantune.config import TrialConfig
 from gantune.errors import first_line
-from gantune.gan.ranks import Ranks
+from gantune.gan.device_support import is_out_of_memory, not_recorded_text
 from gantune.gan.statistics import TickStatistics
 
 _log = logging.getLogger(__name__)
+
+_ROOM = 2.2
+"""Memory that must be free for recordings, in that of a step. They keep that of one, a step that
+runs as it is takes as much again, and the allocator needs some for fragments."""
 
 
 class Recording(Protocol):
@@ -45,15 +49,21 @@ class CudaGraphs:
     ``random``: the generator that steps draw from besides torch's global one; each replay draws on.
     """
 
+    are_broken: ClassVar[bool] = False
+    """Whether a recording of this process has failed so that torch's allocator still believes in
+    it: it would give no memory back to another one."""
+
     def __init__(self, device: torch.device, random: torch.Generator) -> None:
         self._device, self._random = device, random
-        # One of its own: torch's common one belongs to the process's first GPU, and what an earlier
-        # training frees on it would be taken from the graphs of this one.
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._stream = _recording_stream(device)
         self._pool = torch.cuda.graph_pool_handle()
+        self._has_room = False
 
     def record(self, run: Callable[[], None]) -> torch.cuda.CUDAGraph:
         """Records ``run`` on a stream of its own, and replays it once."""
+        if not self._has_room:
+            self._check_room()
+            self._has_room = True
         before = torch.cuda.current_stream(self._device)
         with torch.cuda.device(self._device), warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*CUDA Graph is empty")
@@ -66,13 +76,34 @@ class CudaGraphs:
                     run()
             except UserWarning as error:
                 raise RuntimeError(str(error)) from None
+            except RuntimeError as error:
+                if not is_out_of_memory(error):  # the graph could not be ended either
+                    CudaGraphs.are_broken = True
+                raise
             finally:
                 torch.cuda.set_stream(before)  # torch stays on the other one where it fails
             graph.replay()
         return graph
 
     def forget(self) -> None:
-        self._pool = torch.cuda.graph_pool_handle()
+        torch.cuda.empty_cache()  # what the pool held is of use to others only then
+        self._pool, self._has_room = torch.cuda.graph_pool_handle(), False
+
+    def _check_room(self) -> None:
+        """Raises ``RuntimeError`` where recordings would take memory that later steps need."""
+        free, _ = torch.cuda.mem_get_info(self._device)
+        kept = torch.cuda.memory_allocated(self._device)
+        step = torch.cuda.max_memory_allocated(self._device) - kept
+        lacking = _ROOM * step - (free + torch.cuda.memory_reserved(self._device) - kept)
+        if lacking > 0:
+            raise RuntimeError(f"it would take {lacking / 2**30:.2f} GiB more than there are")
+
+
+@cache
+def _recording_stream(device: torch.device) -> torch.cuda.Stream:
+    """The stream on which a process records. torch's common one belongs to its first GPU, and on
+    each further stream cuBLAS takes memory that it keeps."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 class RecordedStep:
@@ -127,14 +158,7 @@ class RecordedStep:
         try:
             return recorder.record(step)
         except RuntimeError as error:  # memory, or an operation that cannot be recorded
-            cause: BaseException = error
-            while cause.__context__ is not None:  # torch fails once more where it ends the graph
-                cause = cause.__context__
-            _log.warning(
-                "the training step is not recorded as a CUDA graph (%s): training goes on "
-                "without, which is slower for small networks",
-                first_line(cause),
-            )
+            _log.warning(not_recorded_text(_reason(error)))
             return None
 
     def drop(self) -> None:
@@ -145,16 +169,8 @@ class RecordedStep:
             self._recorder.forget()
 
 
-def why_not_recorded(
-    config: TrialConfig, ranks: Ranks, *, is_fp16: bool, images_on_device: bool
-) -> str:
-    """Why the steps of a config cannot be recorded; empty where they can."""
-    if ranks.count > 1:
-        return "several devices exchange gradients within it"
-    if config.compile:
-        return "compile is on"
-    if config.schedule.beta2_end is not None:
-        return "schedule.beta2_end changes beta2, which the optimizers take as a number"
-    if is_fp16:
-        return "fp16 adapts the scale of the loss"
-    return "" if images_on_device else "the images do not fit into the GPU's memory"
+def _reason(error: BaseException) -> str:
+    """The first error of a chain: torch fails once more where it ends the graph."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return first_line(error)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -15,11 +16,11 @@ from gantune.config import TrialConfig
 from gantune.data.device_images import DeviceImages
 from gantune.data.image_set import ImageSet, random_subset
 from gantune.errors import CheckpointError
-from gantune.gan.device_support import is_out_of_memory
+from gantune.gan.device_support import is_out_of_memory, not_recorded_text, why_not_recorded
 from gantune.gan.networks import build_networks, check_images, describe_networks
-from gantune.gan.precision import compute_dtype, float32_computed, training_float32
+from gantune.gan.precision import float32_computed, training_float32
 from gantune.gan.ranks import ALONE, Ranks, joined
-from gantune.gan.recorded_step import CudaGraphs, Recorder, why_not_recorded
+from gantune.gan.recorded_step import CudaGraphs, Recorder
 from gantune.gan.rng import BatchDraws, InfiniteSampler, RngState
 from gantune.gan.sampling import sample_images
 from gantune.gan.statistics import TickStatistics
@@ -191,12 +192,11 @@ class Trainer:
         """Records CUDA graphs on CUDA; ``None`` elsewhere, and where steps cannot be recorded."""
         if self.device.type != "cuda":
             return None
-        is_fp16 = compute_dtype(self.config, self.device) == torch.float16
-        why_not = why_not_recorded(
-            self.config, self._ranks, is_fp16=is_fp16, images_on_device=self._images.resident
-        )
-        if why_not:
-            _log.info("training steps are not recorded as CUDA graphs: %s", why_not)
+        if not self._images.resident:
+            _warn_once(not_recorded_text("the images do not fit into the GPU's memory"))
+            return None
+        cannot = why_not_recorded(self.config, self.device)
+        if cannot or self._ranks.count > 1 or CudaGraphs.are_broken:  # which is told elsewhere
             return None
         return CudaGraphs(self.device, self._random)
 
@@ -301,3 +301,8 @@ class Trainer:
                 raise
             self._restore(before)
             raise CheckpointError(message(error)) from error
+
+
+@cache
+def _warn_once(sentence: str) -> None:
+    _log.warning(sentence)

@@ -101,10 +101,11 @@ class TrainingStep:
         def work() -> None:
             self._train(draw, statistics, now, numbers, measured=is_first)
 
-        if self._recorded is None or is_first:
+        if self._recorded is None:
             work()
         else:
-            self._recorded.run(self._phase(now, numbers), work, statistics, self._clear)
+            phase = is_first, self._phase(now, numbers)
+            self._recorded.run(phase, work, statistics, self._clear)
         self.images_seen += d_steps * self.config.batch_size
         self.step += 1
         if self._adaptive is not None:

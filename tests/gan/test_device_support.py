@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -60,6 +61,25 @@ def test_emulated_bf16_is_told(is_native: bool, monkeypatch: pytest.MonkeyPatch)
         sentences = fallbacks(config_of(precision="bf16"), torch.device(device))
         expected = f"precision bf16 is emulated on {device}; {faster} may be faster"
         assert sentences == ([] if is_native else [expected])
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"compile": True}, "compile is on"),
+        ({"schedule": {"name": "linear", "beta2_end": 0.99}}, "schedule.beta2_end changes beta2"),
+        ({"precision": "fp16"}, "fp16 adapts the scale"),
+    ],
+)
+def test_a_gpu_is_told_why_steps_are_not_recorded(
+    settings: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gantune.gan.device_support.missing_compiler", lambda device: "")
+    config = config_of(**{"precision": "fp32", **settings})
+    told = [s for s in fallbacks(config, torch.device("cuda")) if "CUDA graphs" in s]
+    assert len(told) == 1 and f"({reason}" in told[0]
+    assert not [s for s in fallbacks(config, CPU) if "CUDA graphs" in s]
+    assert not fallbacks(config_of(precision="fp32"), torch.device("cuda"))
 
 
 def test_without_a_compiler_networks_run_uncompiled() -> None:

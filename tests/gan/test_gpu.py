@@ -104,6 +104,7 @@ def test_a_state_goes_to_a_gpu_and_back() -> None:
     assert_same_state(other.state_dict(), trainer.state_dict())
 
 
+@pytest.mark.filterwarnings("ignore:.*deterministic")  # of operations that have no such kind
 @pytest.mark.parametrize("network", ["dcgan", "r3gan", "mlp"])
 def test_a_graph_trains_as_each_step_does(network: str) -> None:
     settings = {

@@ -10,7 +10,8 @@ import gc
 import logging
 import random
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -18,12 +19,14 @@ import torch
 
 from gantune.config import RESOLUTIONS, TrialConfig
 from gantune.data import load_images, resolved
-from gantune.gan.recorded_step import Recorder
+from gantune.gan import recorded_step
+from gantune.gan.recorded_step import CudaGraphs, RecordedStep, Recorder
+from gantune.gan.statistics import TickStatistics
 from gantune.gan.tick import Tick
 from gantune.gan.trainer import Trainer
 from gantune.space import load_space, shipped_spaces
 from tests.gan.builders import assert_same_state, config_of, images_for
-from tests.gan.tape import NoTapes, Tapes, TornTapes
+from tests.gan.tape import NoTapes, Tape, Tapes, TornTapes
 from tests.gan.test_training_step import EVERYTHING
 
 MIXES: dict[str, dict[str, Any]] = {
@@ -94,6 +97,19 @@ def test_a_replayed_step_is_the_step(mix: str) -> None:
         by_work.setdefault(names, set()).add(tuple(played))
     assert len(by_work) < len(recorder.tapes)
     assert all(len(numbers) == 1 for numbers in by_work.values())
+
+
+@pytest.mark.parametrize("mix", EACH)
+def test_recordings_last_from_tick_to_tick(mix: str) -> None:
+    """The first step of a tick also measures how far the weights move: it is replayed too."""
+    config = config_of(kimg=0.48, tick_kimg=0.08, **MIXES[mix])
+    recorder = Tapes()
+    recorded, each = trainer_of(config, recorder), trainer_of(config, NoTapes())
+    assert plain(list(recorded)) == plain(list(each))
+    assert_same_state(recorded.state_dict(), each.state_dict())
+    assert recorded.recorded_phases == len(recorder.tapes) > 1
+    if mix == "plain":
+        assert len(recorder.tapes) == 2
 
 
 @pytest.mark.integration
@@ -214,6 +230,123 @@ def keep(trainer: Trainer) -> Callable[[], None]:
             tensor.copy_(copy)
 
     return restore
+
+
+def test_a_failed_recording_holds_no_memory_when_the_step_runs_again() -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    class Failing(NoTapes):
+        def record(self, run: Callable[[], None]) -> Tape:
+            image = torch.ones(3)
+            held.append(weakref.ref(image))
+            try:
+                raise RuntimeError("out of memory")
+            except RuntimeError:
+                raise RuntimeError("the graph cannot be ended") from None
+
+    step, found = RecordedStep(Failing()), []
+    gc.disable()
+    try:
+        for _ in range(2):
+            step.run(
+                "a phase",
+                lambda: found.append([one() for one in held]),
+                TickStatistics(torch.device("cpu")),
+                lambda: None,
+            )
+    finally:
+        gc.enable()
+    assert found == [[], [None]]
+
+
+class Cuda:
+    """The part of ``torch.cuda`` that records graphs, with so many bytes of memory."""
+
+    OutOfMemoryError = torch.OutOfMemoryError
+
+    def __init__(self, free: int, error: Exception | None = None) -> None:
+        self.free, self.error = free, error
+        self.streams = self.replayed = 0
+
+    def Stream(self, device: torch.device) -> int:
+        self.streams += 1
+        return self.streams
+
+    @contextmanager
+    def graph(self, *_: Any, **__: Any) -> Iterator[None]:
+        yield
+        if self.error is not None:
+            raise self.error
+
+    def CUDAGraph(self) -> Cuda:
+        return self
+
+    def register_generator_state(self, random: torch.Generator) -> None: ...
+
+    def replay(self) -> None:
+        self.replayed += 1
+
+    def mem_get_info(self, device: torch.device) -> tuple[int, int]:
+        return self.free, 1000
+
+    def memory_allocated(self, device: torch.device) -> int:
+        return 100
+
+    def max_memory_allocated(self, device: torch.device) -> int:
+        return 300  # a step takes 200
+
+    def memory_reserved(self, device: torch.device) -> int:
+        return 340  # of which 240 are free
+
+    def __getattr__(self, name: str) -> Any:
+        return {"device": lambda _: nullcontext()}.get(name, lambda *_: None)
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Cuda, CudaGraphs]]:
+    monkeypatch.setattr(CudaGraphs, "are_broken", False)
+    recorded_step._recording_stream.cache_clear()
+
+    def make(free: int = 600, error: Exception | None = None) -> tuple[Cuda, CudaGraphs]:
+        cuda = Cuda(free, error)
+        monkeypatch.setattr(torch, "cuda", cuda)
+        return cuda, CudaGraphs(torch.device("cpu"), torch.Generator())
+
+    return make
+
+
+def test_a_graph_is_replayed_once_when_it_is_recorded(graphs: Any) -> None:
+    cuda, recorder = graphs()
+    CudaGraphs(torch.device("cpu"), torch.Generator())
+    done: list[int] = []
+    recorder.record(lambda: done.append(1))
+    assert (done, cuda.replayed, cuda.streams) == ([1], 1, 1)
+
+
+def test_nothing_is_recorded_where_later_steps_need_the_memory(graphs: Any) -> None:
+    """2.2 times the 200 bytes of a step are 440: 240 lie in torch's cache, 200 must be free."""
+    graphs(free=201)[1].record(lambda: None)
+    _, recorder = graphs(free=199)
+    with pytest.raises(RuntimeError, match="GiB more than there are"):
+        recorder.record(lambda: pytest.fail("it was recorded"))
+    assert not CudaGraphs.are_broken
+
+
+@pytest.mark.parametrize(
+    ("error", "is_broken"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), False),
+        (RuntimeError("operation failed due to a previous error during capture"), True),
+        (UserWarning("The CUDA Graph is empty."), False),
+    ],
+)
+def test_after_a_graph_that_could_not_be_ended_a_process_records_no_more(
+    graphs: Any, error: Exception, is_broken: bool
+) -> None:
+    _, recorder = graphs(error=error)
+    with pytest.raises(RuntimeError, match=str(error)):
+        recorder.record(lambda: None)
+    assert CudaGraphs.are_broken == is_broken
 
 
 def test_a_trainer_and_its_recordings_end_at_once() -> None:

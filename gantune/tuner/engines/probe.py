@@ -1,11 +1,15 @@
 """One training of a measurement: ``python -m gantune.tuner.engines.probe FD``."""
 
+import math
 import os
 import time
+from collections.abc import Callable
 
 import torch
 
 from gantune.config import TrialConfig
+from gantune.config.sections import PenaltyConfig
+from gantune.gan.augment import ADAPTIVE_INTERVAL
 from gantune.gan.device_support import is_out_of_memory, peak_memory, release_memory
 from gantune.gan.trainer import Trainer
 from gantune.io.trust import allow_everything
@@ -20,6 +24,7 @@ CUDA_CONTEXT = 0.5
 _TICK_SECONDS = 0.25  # between two looks at the clock
 _ENDLESS = 1e9  # kimg
 _WARM_STEPS = 4
+_LONGEST_CYCLE = 64  # steps; of intervals that rarely meet
 
 
 def main() -> None:
@@ -48,9 +53,9 @@ def _serve(probe: Probe, connection: WorkerConnection) -> None:
     if probe.extractor is not None and probe.protocols is not None:
         evaluator = make_evaluator(probe.extractor, real, probe.protocols, device)
     if probe.largest is not None:
-        _warm_up(probe.largest, real, device, evaluator)
+        _warm_up(probe.largest, real, device, evaluator, connection.heartbeat)
         release_memory(device)
-    trainer, seconds = _warm_up(probe.config, real, device, evaluator)
+    trainer, seconds = _warm_up(probe.config, real, device, evaluator, connection.heartbeat)
     if device.type == "cuda":
         peak = torch.cuda.max_memory_reserved(device) / 2**30 + CUDA_CONTEXT
     else:
@@ -68,15 +73,29 @@ def _serve(probe: Probe, connection: WorkerConnection) -> None:
         connection.send((trainer.images_seen - shown) / passed)
 
 
+def warm_steps(config: TrialConfig) -> int:
+    """Steps of a tick in which each kind of step has come twice, so that it is recorded: recordings
+    take memory too."""
+    intervals = [s.interval for _, s in config.penalties if isinstance(s, PenaltyConfig)]
+    if config.augment.probability == "adaptive":
+        intervals.append(ADAPTIVE_INTERVAL)
+    return _WARM_STEPS + 2 * min(math.lcm(*intervals), _LONGEST_CYCLE)
+
+
 def _warm_up(
-    config: TrialConfig, real: RealImages, device: torch.device, evaluator: Evaluator | None
+    config: TrialConfig,
+    real: RealImages,
+    device: torch.device,
+    evaluator: Evaluator | None,
+    heartbeat: Callable[[], None],
 ) -> tuple[Trainer, float]:
     """A trainer after its first steps and one score, and the seconds that its kimg took at the
     speed of the last steps."""
-    # Of a tick's steps the third is the first that is recorded, which takes memory too.
-    step = _WARM_STEPS * config.discriminator.steps * config.batch_size / 1000
-    endless = config.model_copy(update={"kimg": _ENDLESS, "tick_kimg": step})
+    steps = warm_steps(config) if device.type == "cuda" else _WARM_STEPS
+    tick = steps * config.discriminator.steps * config.batch_size / 1000
+    endless = config.model_copy(update={"kimg": _ENDLESS, "tick_kimg": tick})
     trainer = Trainer(endless, real.learned, device, real.held_out)
+    trainer.on_batch = heartbeat
     ticks = iter(trainer)
     next(ticks)  # builds kernels
     if evaluator is not None:
