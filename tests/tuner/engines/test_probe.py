@@ -17,7 +17,13 @@ from tests.gan.tape import Tapes
     [
         ({}, 6),
         ({"penalties": {"r1": {"interval": 8}}}, 20),
-        ({"penalties": {"r1": {"interval": 6}}, "augment": {"probability": "adaptive"}}, 28),
+        (
+            {
+                "penalties": {"r1": {"interval": 6}},
+                "augment": {"cutout": True, "probability": "adaptive"},
+            },
+            28,
+        ),
         ({"penalties": {"r1": {"interval": 97}, "lecam": {}}}, 132),
     ],
 )
