@@ -18,7 +18,7 @@ from typer import Option
 
 from gantune.cli.console import make_console
 from gantune.cli.data_settings import DataSettings, data_config
-from gantune.errors import GantuneError
+from gantune.errors import GantuneError, first_line
 from gantune.io.allocator import keep_freed_memory
 from gantune.io.formatting import count, first_names, gib
 
@@ -162,22 +162,42 @@ def _cpu() -> Iterator[Finding]:
 def _gpus() -> Iterator[Finding]:
     import torch
 
-    driver = Path("/proc/driver/nvidia/version")
-    if not torch.cuda.is_available():
-        if driver.exists():
-            remedy = "install a torch built for CUDA: https://pytorch.org/get-started/locally"
-            yield Finding("GPU", "warning", "there is one, but torch cannot use it", remedy)
-        else:
-            yield Finding("GPU", "ok", "none; searches run on the CPU")
-        return
-    for index in range(torch.cuda.device_count()):
-        free, total = torch.cuda.mem_get_info(index)
+    from gantune.trial.devices import NVIDIA_DRIVER, find_gpus
+
+    gpus = find_gpus()
+    if gpus.problem:
+        state: Literal["ok", "warning"] = "ok" if gpus.is_hidden else "warning"
+        found = f"torch cannot use a GPU here, so searches run on the CPU: {gpus.problem}"
+        yield Finding("GPU", state, found, "" if gpus.is_hidden else gpus.remedy)
+    elif not gpus.names:
+        yield Finding("GPU", "ok", "none; searches run on the CPU")
+    for index in range(len(gpus.names)):
+        yield _gpu(index)
+    if gpus.names:
+        text = NVIDIA_DRIVER.read_text() if NVIDIA_DRIVER.exists() else ""
+        numbers = (word for word in text.split() if re.fullmatch(r"\d+\.[\d.]+", word))
+        driver = next(numbers, "unknown")
+        yield Finding("CUDA", "ok", f"torch built for {torch.version.cuda}, driver {driver}")
+
+
+def _gpu(index: int) -> Finding:
+    """Takes a little of a GPU's memory, which fails where another program has the GPU alone."""
+    import torch
+
+    from gantune.trial.devices import explain_gpu_error
+
+    device = f"cuda:{index}"
+    try:
         name = torch.cuda.get_device_name(index)
-        found = f"{name}, {gib(free)} free of {gib(total)}, {_bf16(f'cuda:{index}')}"
-        yield Finding(f"cuda:{index}", "ok", found)
-    text = driver.read_text() if driver.exists() else ""
-    number = next((word for word in text.split() if re.fullmatch(r"\d+\.[\d.]+", word)), "unknown")
-    yield Finding("CUDA", "ok", f"torch built for {torch.version.cuda}, driver {number}")
+        free, total = torch.cuda.mem_get_info(index)
+        found = f"{name}, {gib(free)} free of {gib(total)}, {_bf16(device)}"
+    except RuntimeError as error:
+        meaning = explain_gpu_error(str(error))
+        remedy = "see whether nvidia-smi lists this GPU as sound"
+        if meaning:
+            remedy = f"{meaning}; end that program, or name another GPU with --device"
+        return Finding(device, "broken", f"torch cannot use it: {first_line(error)}", remedy)
+    return Finding(device, "ok", found)
 
 
 def _bf16(device: str) -> str:

@@ -46,7 +46,9 @@ def search(
     ] = None,
     time: Annotated[
         str | None,
-        Option(metavar="2h", help="Begin no trial after 2h, 90m or 1h30m.", show_default=_OF_SPACE),
+        Option(
+            metavar="2h", help="Time for trials and finals: 2h, 90m, 1h30m.", show_default=_OF_SPACE
+        ),
     ] = None,
     workers: Workers = None,
     device: Device = "auto",

@@ -24,7 +24,7 @@ from gantune.gan.ranks import Ranks
 from gantune.io.formatting import setting_duration
 from gantune.io.processes import describe_exit
 from gantune.io.trust import allowances
-from gantune.trial.devices import available_cores, thread_count
+from gantune.trial.devices import available_cores, explain_gpu_error, thread_count
 from gantune.trial.process import Message, Process, Progress, end_all
 from gantune.trial.records import Outcome
 
@@ -73,6 +73,11 @@ def train_in_group(
     """
     share = max(1, available_cores() // len(devices))
     threads = thread_count(arguments["threads"], share)
+    if devices[0] != "cpu":
+        observer.message(
+            "on several GPUs training steps are not recorded as CUDA graphs, so a small network "
+            f"may train slower than on one; compare its images/s with --device {devices[0]}"
+        )
     members: list[_Member] = []
     with ExitStack() as stack:
         stack.callback(end_all, members)
@@ -139,7 +144,7 @@ def _watch(members: Sequence[_Member], observer: Observer, silence: float) -> Ou
             )
         for member in members if not ready else ():
             if member.has_died:  # and a process that it has started holds its connection open
-                raise member.death()
+                raise _explained(member.death())
         for connection in ready:
             message = of_connection[connection].receive()
             if isinstance(message, Message):
@@ -148,7 +153,7 @@ def _watch(members: Sequence[_Member], observer: Observer, silence: float) -> Ou
                 observer.progress(message.what, message.done, message.total)
             elif isinstance(message, Failed):
                 del of_connection[connection]
-                raise _cause(message.error, of_connection)
+                raise _explained(_cause(message.error, of_connection))
             elif isinstance(message, Outcome):
                 return message
 
@@ -165,3 +170,9 @@ def _cause(error: Exception, others: dict[Any, _Member]) -> Exception:
         if not others:
             break
     return error
+
+
+def _explained(error: Exception) -> Exception:
+    """The error, with what it means where it is torch's about a GPU."""
+    meaning = explain_gpu_error(str(error)) if isinstance(error, TrainingError) else ""
+    return TrainingError(f"{error}\n{meaning}") if meaning else error

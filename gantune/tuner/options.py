@@ -25,12 +25,12 @@ class Options:
     """The settings of a search beside its space; ``None`` keeps the space's value.
 
     ``trials``: the total number, with those that the run folder holds. ``kimg``: length of each in
-    thousands of real images. ``time``: no trial starts after it, such as ``1h30m``. ``workers``:
-    trials at a time. ``device``: ``auto`` (all GPUs, else the CPU), ``cpu`` or ``cuda:0,1``.
-    ``data``: a source of images, like ``data.source`` of a config. ``storage``: URL of the study's
-    database; by default a journal in the run folder. ``out``: the run folder; by default
-    ``runs/STUDY``, or ``runs/STUDY-HASH`` where an option changes what scores depend on. ``seed``:
-    of sampler and training. ``overrides``: ``path=value`` texts, like those of ``--set``.
+    thousands of real images. ``time``: that of trials and finals together, such as ``1h30m``.
+    ``workers``: trials at a time. ``device``: ``auto`` (all GPUs, else the CPU), ``cpu`` or
+    ``cuda:0,1``. ``data``: a source of images, like ``data.source`` of a config. ``storage``: URL
+    of the study's database; by default a journal in the run folder. ``out``: the run folder; by
+    default ``runs/STUDY``, or ``runs/STUDY-HASH`` where an option changes what scores depend on.
+    ``seed``: of sampler and training. ``overrides``: ``path=value`` texts, like those of ``--set``.
     """
 
     trials: int | None = None

@@ -7,6 +7,7 @@ from typing import Any
 
 from gantune.config import ExternalConfig
 from gantune.errors import GantuneError, Problem, SpaceError
+from gantune.io.formatting import count
 from gantune.io.validation import comma_list
 from gantune.run_folder.run import RunFolder, find_run
 from gantune.space import SearchSpace, load_space
@@ -22,7 +23,7 @@ def start_from_priors(
 
     ``runs``: those of ``--prior``. A search that has begun keeps the settings that it began with,
     which are in its own ``space.yaml``, so the earlier runs are read once. ``notify`` gets one line
-    for each run. Raises ``SpaceError`` for a run that cannot be used.
+    for each run, or one that says so. Raises ``SpaceError`` for a run that cannot be used.
     """
     priors = [*space.priors, *map(Prior, runs)]
     if not priors:
@@ -30,6 +31,11 @@ def start_from_priors(
     if folder.space.exists():
         begun = load_space(folder.space)
         points = [point for point in begun.points if point not in space.points]
+        runs = list(dict.fromkeys(prior.run for prior in priors))
+        notify(
+            f"start from {comma_list(runs)}: not read again, as {folder.path} has begun; it keeps "
+            f"the {count(len(points), 'setting')} of earlier searches that it began with"
+        )
         return space.started_from(points)
     known: list[Mapping[str, Any]] = list(space.points)
     for prior in priors:

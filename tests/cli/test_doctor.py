@@ -23,6 +23,8 @@ from gantune.cli.doctor import Finding, examine, print_findings
 from gantune.errors import ScoreError
 from gantune.scores import ExtractorChoice
 from gantune.scores.extractors.inception import load_inception
+from gantune.trial import devices
+from gantune.trial.devices import Gpus
 from tests.cli.conftest import Run
 from tests.data.making import noise, write_pictures
 from tests.report.factory import console, written
@@ -65,6 +67,49 @@ def test_gpus_are_named_with_their_memory(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(doctor, "_bf16", lambda device: f"bf16 on {device}")
     text = found(examine(tmp_path), "cuda:1").found
     assert text == "Card 1, 8.0 GiB free of 16.0 GiB, bf16 on cuda:1"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "state", "text", "remedy"),
+    [
+        (Gpus((), "The driver is too old", "update it"), "warning", "is too old", "update it"),
+        (Gpus((), "X= hides it", "unset X", is_hidden=True), "ok", "X= hides it", ""),
+        (Gpus(), "ok", "none; searches run on the CPU", ""),
+    ],
+)
+def test_the_reason_why_torch_uses_no_gpu_is_told(
+    monkeypatch: pytest.MonkeyPatch, gpus: Gpus, state: str, text: str, remedy: str
+) -> None:
+    monkeypatch.setattr(devices, "find_gpus", lambda: gpus)
+    (finding,) = doctor._gpus()
+    assert (finding.what, finding.state, finding.remedy) == ("GPU", state, remedy)
+    assert text in finding.found
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        ("CUDA error: CUDA-capable device(s) is/are busy or unavailable\nmore", "exclusive mode"),
+        ("CUDA error: out of memory\nmore", "too little free memory"),
+        ("CUDA error: uncorrectable ECC error encountered\nmore", "see whether nvidia-smi lists"),
+    ],
+)
+def test_a_gpu_that_cannot_be_used_hides_no_other(
+    monkeypatch: pytest.MonkeyPatch, error: str, remedy: str
+) -> None:
+    def free(index: int) -> tuple[int, int]:
+        if index == 0:
+            raise torch.AcceleratorError(error)
+        return 2**33, 2**34
+
+    monkeypatch.setattr(devices, "find_gpus", lambda: Gpus(("cuda:0", "cuda:1")))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", free)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"Card {index}")
+    monkeypatch.setattr(doctor, "_bf16", lambda device: "bf16 native")
+    broken, sound, _ = doctor._gpus()
+    assert (broken.what, broken.state) == ("cuda:0", "broken") and remedy in broken.remedy
+    assert broken.found == f"torch cannot use it: {error.splitlines()[0]}"
+    assert (sound.what, sound.state) == ("cuda:1", "ok")
 
 
 def mismatched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from gantune.errors import DataError, DeviceError, RunError, TrainingError
 from gantune.events import Observer
 from gantune.gan.checkpoint import load_checkpoint
 from gantune.run_folder.trial import TrialFolder
-from gantune.trial import builtin
+from gantune.trial import builtin, rank_group
 from gantune.trial.rank_group import train_in_group
+from gantune.trial.records import Outcome
 from tests.trial.runs import CONFIG
 from tests.tuner.searches import is_alive, worker_processes
 
@@ -137,6 +139,52 @@ def test_a_process_that_hangs_ends_all(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no sign of life for 5s: one of them hangs"):
         train_in_group(["cpu", "cpu"], arguments, listener, silence=5.0)
     assert not any(map(is_alive, listener.ranks))
+
+
+@pytest.fixture
+def canned_members(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What the ranks say instead of training; they have no process."""
+    messages: list[object] = []
+
+    class Member:
+        def __init__(self, *_: object) -> None:
+            self.connection, other = Pipe()
+            other.send(messages[0])
+            other.close()
+            self.receive = self.connection.recv
+            self.terminate = self.end = self.connection.close
+
+        def send(self, message: object) -> None:
+            """Drops it."""
+
+    monkeypatch.setattr(rank_group, "_Member", Member)
+    monkeypatch.setattr(rank_group, "_cause", lambda error, others: error)
+    return messages
+
+
+ENDED = Outcome("completed", 1.0)
+ARGUMENTS = {"threads": None}
+
+
+@pytest.mark.parametrize(("device", "count"), [("cuda", 1), ("cpu", 0)])
+def test_several_gpus_say_that_steps_are_not_recorded(
+    canned_members: list[object], device: str, count: int
+) -> None:
+    canned_members.append(ENDED)
+    listener = Listener()
+    devices = ["cpu", "cpu"] if device == "cpu" else ["cuda:0", "cuda:1"]
+    assert train_in_group(devices, ARGUMENTS, listener) == ENDED
+    told = [line for line in listener.lines if "are not recorded as CUDA graphs" in line]
+    assert len(told) == count == len(listener.lines)
+    assert all("may train slower" in line and "--device cuda:0" in line for line in told)
+
+
+def test_an_error_about_a_gpu_is_explained(canned_members: list[object]) -> None:
+    text = "rank 1 failed:\nCUDA error: CUDA-capable device(s) is/are busy or unavailable"
+    canned_members.append(rank_group.Failed(TrainingError(text)))
+    with pytest.raises(TrainingError) as error:
+        train_in_group(["cuda:0", "cuda:1"], ARGUMENTS, Observer())
+    assert str(error.value).startswith(f"{text}\nthe GPU is in exclusive mode")
 
 
 @pytest.mark.integration

@@ -72,8 +72,11 @@ def test_space_yaml_holds_the_settings_themselves(tmp_path: Path, earlier: RunFo
     shutil.rmtree(copy.path)
     resumed, lines = started(space)
     assert resumed.start_points() == found.start_points()
-    assert lines == []
-    assert started(space_with(tmp_path, ""), "gone")[0].start_points() == found.start_points()
+    kept = f"not read again, as {fresh.path} has begun; it keeps the 3 settings"
+    assert lines[0].startswith(f"start from {copy.path}: {kept}") and len(lines) == 1
+    other, lines = started(space_with(tmp_path, ""), "gone")
+    assert other.start_points() == found.start_points()
+    assert lines[0].startswith(f"start from gone: {kept}") and len(lines) == 1
 
 
 def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path, earlier: RunFolder) -> None:

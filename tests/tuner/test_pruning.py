@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -22,6 +23,11 @@ from tests.tuner.factory import by_lr, make_driver, play, score, toy_space
 
 RUNGS = ("pruning.rungs=[5%, 15%, 45%]", "pruning.factor=4")
 HALVING = ("pruning.rule=halving", *RUNGS, "budget.trials=20")
+OTHERS = {
+    "hyperband": (*HALVING, "pruning.rule=hyperband"),
+    "median": ("pruning={rule: median, startup: 3}", "budget.trials=20"),
+    "none": ("pruning.rule=none", "budget.trials=20"),
+}
 
 
 def noisy(config: TrialConfig) -> float | str:
@@ -91,9 +97,12 @@ def train_on(driver: Driver, work: Assignment, curve: object = by_lr) -> None:
 
 
 @pytest.mark.parametrize("slots", [1, 5])
-def test_a_budget_is_kept_and_nothing_starves(tmp_path: Path, slots: int) -> None:
-    driver = make_driver(tmp_path, toy_space(tmp_path, *HALVING))
-    play(driver, noisy, slots)
+@pytest.mark.parametrize("rule", [HALVING, *in_integration(*OTHERS.values())])
+def test_a_budget_is_kept_and_nothing_starves(
+    tmp_path: Path, rule: tuple[str, ...], slots: int
+) -> None:
+    driver = HeldOnce(make_driver(tmp_path, toy_space(tmp_path, *rule)))
+    play(cast(Driver, driver), noisy, slots)
     state = driver.state()
     assert len(state.trials) == 20
     assert state.is_over
@@ -103,6 +112,29 @@ def test_a_budget_is_kept_and_nothing_starves(tmp_path: Path, slots: int) -> Non
     finalists = {record.origin for record in state.finalists}
     complete = {record.number for record in state.survivors} | {0}  # the start recipe
     assert finalists <= complete
+
+
+class HeldOnce:
+    """A driver; no run may be with two workers at a time, and none is handed out without need."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver, self._held = driver, set[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._driver, name)
+
+    def next_assignment(self) -> object:
+        work = self._driver.next_assignment()
+        if isinstance(work, Assignment):
+            assert work.name not in self._held
+            self._held.add(work.name)
+            records = self.trials() if work.kind == "trial" else self.finalists()
+            assert max(records[work.number].rungs, default=0) < 100
+        return work
+
+    def finish(self, name: str, outcome: Outcome) -> Outcome:
+        self._held.remove(name)
+        return self._driver.finish(name, outcome)
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +156,19 @@ def test_a_killed_search_decides_as_if_it_had_not_been(
     begun = play(make_driver(tmp_path, space), noisy, stop_after=after)
     second = make_driver(tmp_path, space)
     assert ([*begun, *play(second, noisy)], outcomes(second)) == whole
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("rule", OTHERS)
+def test_other_rules_decide_alike_after_a_kill_too(tmp_path: Path, rule: str) -> None:
+    found = []
+    for name, stop in (("whole", None), ("killed", 11)):
+        (path := tmp_path / name).mkdir()
+        space = toy_space(path, *OTHERS[rule])
+        begun = [] if stop is None else play(make_driver(path, space), noisy, stop_after=stop)
+        driver = make_driver(path, space)
+        found.append(([*begun, *play(driver, noisy)], outcomes(driver)))
+    assert found[0] == found[1]
 
 
 def test_a_paused_trial_is_shown_as_paused_and_keeps_its_checkpoint(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import wait
+from os import SEEK_END
 from typing import Any
 
 from gantune.errors import TrainingError
 from gantune.io.processes import describe_exit
 from gantune.run_folder.run import RunFolder
+from gantune.trial.devices import explain_gpu_error, last_error
 from gantune.trial.process import Message, Process, Ready, TrialCrashed, end_all
 from gantune.trial.records import (
     Assignment,
@@ -25,6 +28,7 @@ from gantune.tuner.engines import base
 from gantune.tuner.state import SearchObserver
 
 _REFRESH = 0.25  # seconds between two refreshes of the state
+_LAST_BYTES = 65_536  # of the log, in which the error of a worker that has died is looked for
 
 
 class LocalEngine:
@@ -117,7 +121,9 @@ class LocalEngine:
 
     def _replace_worker(self, worker: Worker, timeout: str = "") -> None:
         """Replaces a worker that has died, or is ended after a timeout, and retries its trial."""
-        exit_text = describe_exit(worker.end())
+        exit_text = describe_exit(code := worker.end())
+        error = worker.last_error() if code > 0 and not timeout else ""  # a signal has none
+        exit_text += f": {error}" if error else ""
         if not worker.is_ready:
             self._failed_starts += 1
             self._check_starts(worker, exit_text, timeout)
@@ -145,8 +151,18 @@ class LocalEngine:
         if self._failed_starts > base.MAX_TRIES:
             raise TrainingError(
                 f"{self._failed_starts} workers in a row died before their first trial, the last "
-                f"with {exit_text}; {output}"
+                f"with {exit_text}; {self._gpu_advice(worker, exit_text)}{output}"
             )
+
+    def _gpu_advice(self, worker: Worker, error: str) -> str:
+        """What an error about a GPU means, and what helps; empty for other errors."""
+        if not (meaning := explain_gpu_error(error)):
+            return ""
+        devices = [other.task.device for other in self._workers]
+        if devices.count(worker.task.device) > 1:
+            few = f"--workers {len(set(devices))} gives each GPU one worker"
+            return f"{meaning}; {few}; "
+        return f"{meaning}; end that program, or name another GPU with --device; "
 
     def _retry_or_fail(self, worker: Worker, error: str) -> None:
         assignment = worker.assignment
@@ -176,6 +192,7 @@ class Worker(Process):
         self.silence = 0.0
         """Seconds without a message, as far as the engine was listening."""
         with (task.folder / "log.txt").open("ab") as log:
+            self._printed_from = log.tell()
             super().__init__(
                 "gantune.tuner.engines.worker",
                 task.threads,
@@ -184,6 +201,15 @@ class Worker(Process):
                 shares_gpu=task.shares_gpu,
             )
         self.send(task)
+
+    def last_error(self) -> str:
+        """The last error that it has printed, in one line; of others that have since, where they
+        write at the same time."""
+        with suppress(OSError), (self.task.folder / "log.txt").open("rb") as log:
+            size = log.seek(0, SEEK_END)
+            log.seek(max(self._printed_from, size - _LAST_BYTES))
+            return last_error(log.read().decode(errors="replace"))
+        return ""
 
     @property
     def is_idle(self) -> bool:

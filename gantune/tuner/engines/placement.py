@@ -5,19 +5,20 @@ That number is measured: 1, 2, 4, ... trainings run at once on one GPU, each in 
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from gantune.config import DataConfig, TrialConfig, make_config
-from gantune.errors import ConfigError, DeviceError, TrainingError
+from gantune.errors import ConfigError, DeviceError, TrainingError, first_line
 from gantune.events import Observer
 from gantune.io.processes import describe_exit
 from gantune.space import SearchSpace
-from gantune.trial.devices import available_cores, device_kind
+from gantune.trial.devices import available_cores, device_kind, explain_gpu_error, last_error
 from gantune.trial.process import Process, end_all
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ HEADROOM = 0.1
 allocators fragment it, and a desktop may use some."""
 
 _ENOUGH = 0.95  # of the best throughput: more workers for the rest would only slow each trial down
+_OUT_OF_MEMORY = "out of memory"  # what a process answers then
 _TIMEOUT = 300.0  # seconds without a message after which a training counts as failed
 
 
@@ -134,65 +136,87 @@ def measure_placement(placement: Placement, probe: Probe, observer: Observer) ->
 def _best_count(probe: Probe, most: int) -> tuple[int, float, str]:
     """The best number of workers for a GPU, their images per second, and a sentence about why."""
     try:
-        measured, memory = measure(probe, most)
+        measured, memory, failed = measure(probe, most)
     except TrainingError as error:
         return 1, 0.0, f"1 worker a GPU: a training to measure its speed failed ({error})"
     sentence = describe(measured)
-    if max(measured) == memory.max_workers < most:
+    if failed:
+        sentence += f"; {failed}"
+    elif max(measured) == memory.max_workers < most:
         sentence += f"; memory holds no more ({memory.one:.1f} of {memory.free:.1f} GiB each)"
     best = best_count(measured)
     return best, measured[best], sentence
 
 
-def measure(probe: Probe, most: int) -> tuple[Throughputs, Memory]:
+def measure(probe: Probe, most: int) -> tuple[Throughputs, Memory, str]:
     """Throughputs of 1, 2, 4, ... trainings at once, up to ``most``, while more fit and are faster.
 
-    Raises ``TrainingError`` if not even one training works.
+    Last comes the reason why the next number of trainings failed; empty if none did. Raises
+    ``TrainingError`` if not even one training works.
     """
-    processes: list[Process] = []
+    processes: list[_Training] = []
     measured: dict[int, float] = {}
     memory: Memory | None = None
-    try:
-        while (count := next_count(measured, most)) is not None:
-            new = [
-                Process(
-                    "gantune.tuner.engines.probe",
-                    1,
-                    subprocess.DEVNULL,
-                    shares_gpu=probe.device != "cpu",
-                )
-                for _ in range(count - len(processes))
-            ]
-            processes += new
-            for process in new:
-                process.send(probe)
-            found = [_receive(process, Memory) for process in new]
-            memory = memory or found[0]
-            for process in processes:
-                process.send("train")
-            measured[count] = sum(_receive(process, float) for process in processes)
-            most = min(most, memory.max_workers)
-    except TrainingError:
-        if not measured:
-            raise
-    finally:
-        end_all(processes)
+    failed = ""
+    with ExitStack() as stack:
+        stack.callback(end_all, processes)
+        while not failed and (count := next_count(measured, most)) is not None:
+            try:
+                new = [
+                    _Training(probe, stack.enter_context(TemporaryFile()))
+                    for _ in range(count - len(processes))
+                ]
+                processes += new
+                found = [process.receive(Memory) for process in new]
+                memory = memory or found[0]
+                for process in processes:
+                    process.send("train")
+                measured[count] = sum(process.receive(float) for process in processes)
+                most = min(most, memory.max_workers)
+            except TrainingError as error:
+                if not measured:
+                    raise
+                failed = f"{count} at once failed ({error})"
     assert memory is not None
-    return measured, memory
+    return measured, memory, failed
 
 
-def _receive(process: Process, kind: type[Any]) -> Any:
-    """The next message of a kind; skips heartbeats."""
-    while wait([process.connection], timeout=_TIMEOUT):
-        try:
-            message = process.connection.recv()
-        except (EOFError, ConnectionResetError):
-            raise TrainingError(f"it died with {describe_exit(process.end())}") from None
-        if isinstance(message, str):
-            raise TrainingError(message)
-        if isinstance(message, kind):
-            return message
-    raise TrainingError(f"it sent nothing for {_TIMEOUT:g} s")
+class _Training(Process):
+    """A process that measures; ``output`` gets what it prints."""
+
+    def __init__(self, probe: Probe, output: IO[bytes]) -> None:
+        self._output, is_on_gpu = output, probe.device != "cpu"
+        super().__init__("gantune.tuner.engines.probe", 1, output, shares_gpu=is_on_gpu)
+        self._is_on_gpu = is_on_gpu
+        self.send(probe)
+
+    def receive(self, kind: type[Any]) -> Any:
+        """The next message of a kind; skips heartbeats. Raises ``TrainingError`` with the reason
+        where the process cannot train."""
+        while wait([self.connection], timeout=_TIMEOUT):
+            try:
+                message = self.connection.recv()
+            except (EOFError, ConnectionResetError):
+                raise TrainingError(self._death()) from None
+            if isinstance(message, str):
+                raise TrainingError(self._explained(message))
+            if isinstance(message, kind):
+                return message
+        raise TrainingError(f"it sent nothing for {_TIMEOUT:g} s")
+
+    def _death(self) -> str:
+        how = f"it died with {describe_exit(self.end())}"
+        self._output.seek(0)
+        printed = last_error(self._output.read().decode(errors="replace"))
+        return f"{how}, {self._explained(printed)}" if printed else how
+
+    def _explained(self, reason: str) -> str:
+        """The first line of a reason, and what it means."""
+        meaning = explain_gpu_error(reason)
+        if self._is_on_gpu and reason == _OUT_OF_MEMORY:
+            meaning = explain_gpu_error(f"CUDA {reason}")
+        line = first_line(Exception(reason))
+        return f"{line}: {meaning}" if meaning else line
 
 
 def next_count(measured: Throughputs, most: int) -> int | None:

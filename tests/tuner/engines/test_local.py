@@ -124,6 +124,90 @@ def test_results_are_written_after_every_idle_worker_has_its_next_trial(
     assert calls.count("flush") >= len(ends) // workers
 
 
+class BrokenWorker(local.Worker):
+    """A worker that prints an error and dies before it is ready."""
+
+    error, code = "", 1
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.is_ready, self.silence = task, False, 0.0
+        self.assignment = None
+        self.connection, other = Pipe()
+        other.close()
+        with (task.folder / "log.txt").open("ab") as log:
+            self._printed_from = log.tell()
+            log.write(f"Traceback (most recent call last):\n  f()\n{self.error}\n".encode())
+
+    @property
+    def has_died(self) -> bool:
+        return True
+
+    def send(self, message: object) -> None:
+        """Drops it."""
+
+    def terminate(self) -> None:
+        """Does nothing: there is no process."""
+
+    def end(self) -> int:
+        self.connection.close()
+        return self.code
+
+
+BUSY = "torch.AcceleratorError: CUDA error: CUDA-capable device(s) is/are busy or unavailable"
+
+
+@pytest.mark.parametrize(
+    ("devices", "error", "advice"),
+    [
+        (["cuda:0"] * 2, BUSY, "; nvidia-smi shows both; --workers 1 gives each GPU one worker; "),
+        (["cuda:0", "cuda:1"] * 2, BUSY, "; --workers 2 gives each GPU one worker; "),
+        (["cuda:0"], BUSY, "end that program, or name another GPU with --device; "),
+        (["cpu"], "ImportError: no odd", "ImportError: no odd; its output is in "),
+    ],
+)
+def test_the_error_of_workers_that_die_is_told(
+    tmp_path: Path,
+    devices: list[str],
+    error: str,
+    advice: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    (driver.folder.path / "log.txt").write_text("Traceback (most recent call last):\nOther: x\n")
+    monkeypatch.setattr(local, "Worker", BrokenWorker)
+    monkeypatch.setattr(BrokenWorker, "error", error)
+    own = Protocol.external("score", "mine.py:train")
+    config = driver.space.first_config()
+    tasks = [Task(driver.folder.path, None, Protocols(own, own), d, 1, config) for d in devices]
+    observer = Listener(lambda state: None)
+    with pytest.raises(TrainingError) as raised:
+        LocalEngine(driver, tasks, observer).run()
+    text = str(raised.value)
+    start = f"3 workers in a row died before their first trial, the last with exit code 1: {error}"
+    assert text.startswith(start) and advice in text and text.endswith("log.txt")
+    assert ("exclusive mode" in text) == (error == BUSY)
+    assert f"a worker died with exit code 1: {error}; another takes its place" in observer.lines
+
+
+@pytest.mark.parametrize(("code", "is_logged"), [(-9, True), (1, False)])
+def test_a_worker_that_is_killed_or_has_no_log_has_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, is_logged: bool
+) -> None:
+    driver = make_driver(tmp_path, toy_space(tmp_path))
+    monkeypatch.setattr(local, "Worker", BrokenWorker)
+    monkeypatch.setattr(BrokenWorker, "error", BUSY)
+    monkeypatch.setattr(BrokenWorker, "code", code)
+    own = Protocol.external("score", "mine.py:train")
+    task = Task(
+        driver.folder.path, None, Protocols(own, own), "cpu", 1, driver.space.first_config()
+    )
+    engine = LocalEngine(driver, [task], SearchObserver())
+    if not is_logged:
+        monkeypatch.setattr(local, "last_error", lambda text: (_ for _ in ()).throw(OSError))
+    with pytest.raises(TrainingError, match=rf"the last with exit code {code}[^:]*; its output"):
+        engine.run()
+
+
 def test_a_timeout_is_a_round_duration() -> None:
     reasons = [timeout_reason(seconds) for seconds in (8, 90, 600)]
     assert reasons == [f"no report for {text} (budget.heartbeat)" for text in ("8s", "90s", "10m")]

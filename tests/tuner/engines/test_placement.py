@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from itertools import pairwise
+from multiprocessing import Pipe
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from hypothesis import given
@@ -85,11 +86,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Probe, int]]:
     """A canned machine with 32 cores and two kinds of GPU; the probes that were measured on it."""
     probes: list[tuple[Probe, int]] = []
 
-    def canned(probe: Probe, most: int) -> tuple[Throughputs, Memory]:
+    def canned(probe: Probe, most: int) -> tuple[Throughputs, Memory, str]:
         probes.append((probe, most))
         if probe.device == "cuda:2":  # small and slow
-            return {1: 900.0, 2: 1700.0}, Memory(8.0, 7.0, 3.0)
-        return {1: 9000.0, 2: 14000.0, 4: 14100.0}, Memory(80, 79, 4)
+            return {1: 900.0, 2: 1700.0}, Memory(8.0, 7.0, 3.0), ""
+        return {1: 9000.0, 2: 14000.0, 4: 14100.0}, Memory(80, 79, 4), ""
 
     kinds = {"cuda:0": "H100", "cuda:1": "H100", "cuda:2": "T4"}
     monkeypatch.setattr(placement_module, "measure", canned)
@@ -156,6 +157,94 @@ def test_a_failed_measurement_gives_one_worker_a_gpu(
     assert placed.devices == ("cuda:0",)
     assert placed.images_per_second is None
     assert placed.measured[0].startswith("1 worker a GPU: ") and "exit code 3" in placed.measured[0]
+
+
+BUSY = "CUDA error: CUDA-capable device(s) is/are busy or unavailable"
+MEMORY = Memory(80, 79, 4)
+
+
+class CannedTraining(placement_module._Training):
+    """A process of a measurement that answers what the next of ``answers`` holds, then dies."""
+
+    answers: list[list[object]]
+    printed: bytes = b""
+
+    def __init__(self, probe: Probe, output: IO[bytes]) -> None:
+        self._output, self._is_on_gpu = output, probe.device != "cpu"
+        self._output.write(self.printed)
+        self.connection, other = Pipe()
+        for answer in self.answers.pop(0):
+            other.send(answer)
+        other.close()
+
+    def terminate(self) -> None:
+        """Does nothing: there is no process."""
+
+    def end(self) -> int:
+        self.connection.close()
+        return 1
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Sets the answers of each process in turn, and what all print."""
+
+    def set_answers(*answers: list[object], printed: str = "") -> None:
+        monkeypatch.setattr(CannedTraining, "answers", list(answers), raising=False)
+        monkeypatch.setattr(CannedTraining, "printed", printed.encode())
+
+    monkeypatch.setattr(placement_module, "_Training", CannedTraining)
+    monkeypatch.setattr(placement_module, "device_kind", lambda device: "H100")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(32)))
+    return set_answers
+
+
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        (
+            [f"AcceleratorError: {BUSY}\nSearch for `cudaErrorDevicesUnavailable'"],
+            f"(AcceleratorError: {BUSY}: the GPU is in exclusive mode, so that only one process "
+            "can use it, or another program uses it; nvidia-smi shows both)",
+        ),
+        (
+            ["out of memory"],
+            "(out of memory: the GPU has too little free memory; nvidia-smi shows whether other "
+            "programs take it)",
+        ),
+        ([], "(it died with exit code 1)"),
+        ([MEMORY, "ValueError: odd"], "(ValueError: odd)"),
+    ],
+)
+def test_the_reason_against_a_second_training_is_told(
+    search: Search, answer: Any, second: list[object], reason: str
+) -> None:
+    answer([MEMORY, 9000.0, 5000.0], second)
+    placed = on(search, "cuda:0").measured(None, Observer()).placement
+    assert (placed.devices, placed.images_per_second) == (("cuda:0",), 9000)
+    told = f"1 worker a GPU: 1 trains 9,000 images/s; 2 at once failed {reason}"
+    assert placed.measured == (told,)
+
+
+def test_the_reason_against_the_first_training_is_told(search: Search, answer: Any) -> None:
+    answer([f"AcceleratorError: {BUSY}\nmore"])
+    (told,) = on(search, "cuda:0").measured(None, Observer()).placement.measured
+    assert f"speed failed (AcceleratorError: {BUSY}: the GPU is in exclusive mode" in told
+    assert "more" not in told
+
+
+def test_a_training_that_dies_tells_what_it_has_printed(search: Search, answer: Any) -> None:
+    printed = f"Traceback (most recent call last):\n  f()\nRuntimeError: {BUSY}\n"
+    answer([], printed=printed)
+    (told,) = on(search, "cuda:0").measured(None, Observer()).placement.measured
+    assert f"(it died with exit code 1, RuntimeError: {BUSY}: the GPU is in exclusive" in told
+
+
+def test_more_trainings_that_fail_leave_the_best_number(search: Search, answer: Any) -> None:
+    answer([MEMORY, 9000.0, 8000.0], [MEMORY, 8000.0], ["out of memory"], [MEMORY])
+    placed = on(search, "cuda:0").measured(None, Observer()).placement
+    assert placed.devices == ("cuda:0", "cuda:0") and placed.images_per_second == 16000
+    assert "2 train 16,000; 4 at once failed (out of memory: " in placed.measured[0]
 
 
 def test_a_given_number_and_the_cpu_are_not_measured(
@@ -290,8 +379,8 @@ def test_processes_train_side_by_side(search: Search) -> None:
         data=search.config.data,
         seconds=0.5,
     )
-    measured, memory = measure(probe, 2)
-    assert list(measured) == [1, 2]
+    measured, memory, failed = measure(probe, 2)
+    assert list(measured) == [1, 2] and not failed
     assert all(speed > 10 for speed in measured.values())
     assert 0.05 < memory.one < memory.total
     with pytest.raises(TrainingError, match="digits"):
