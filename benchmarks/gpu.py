@@ -1,26 +1,27 @@
 """What a GPU does for gantune: the speed of a step, of several workers, and of scoring.
 
-    python -m benchmarks.gpu [--seconds 4] [--device cuda] [--parts steps workers scoring search]
+    python -m benchmarks.gpu [--minutes 10] [--device cuda] [--parts steps workers scoring ...]
 
-Everything is trained on noise, so that no network is needed. Steps: the trainer with its steps
-recorded as CUDA graphs, the same without, and a plain PyTorch loop, also under ``torch.compile``;
-all take turns, and each number is the median of several rounds. Workers: so many processes train
-at once. Scoring: images a second through feature networks with weights made here. Search: the share
-of a whole search that is neither training nor scoring. ``make bench-gpu`` runs the GPU tests too.
+It trains on noise, and searches on scikit-learn's digits, so it needs no network. Compiled networks
+come last, as a compiler takes minutes. Each row of a table has processes of its own, which end at
+the deadline, and it is written at once. Parts that were not asked for keep their figures.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
+import logging
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from multiprocessing.synchronize import Barrier
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import torch
 
@@ -28,269 +29,372 @@ from benchmarks.publish import Report, describe_machine, table
 from benchmarks.search_overhead import measure as measure_search
 from benchmarks.trainer_speed import LATENT, Case, PlainLoop, noise_images
 from gantune.config import make_config
-from gantune.gan.precision import float32_computed
-from gantune.gan.recorded_step import Recorder
+from gantune.errors import summarize_error
+from gantune.gan.device_support import not_recorded_text
+from gantune.gan.precision import float32_computed, has_tf32
 from gantune.gan.trainer import Trainer
+from gantune.io.processes import describe_exit
 from gantune.scores.extractors.dinov2 import DinoV2
 from gantune.scores.extractors.random_features import RandomFeatures
+from gantune.trial.devices import available_cores
+from gantune.trial.process import Process, WorkerConnection, connect, end_all
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
-CASES = [(side, width) for side in (32, 64) for width in (16, 64)]
-BATCH = 64
-WORKERS = (1, 2, 4, 8, 16)
-TRIAL_KIMG = 40.0
-"""Length of a trial in ``trials an hour``."""
-ROUNDS = 5
-SCORED = 250
-"""Images at a time through a feature network."""
-PARTS = ("steps", "workers", "scoring", "search")
+TRIAL_KIMG = 40
+LIMIT = 180.0  # seconds that one row may take: a process that hangs costs no more
+TOO_LONG = f"failed: it was not done after {LIMIT:.0f} s"
+NO_TIME = "not measured: no time left"
+STEPS = ("plain loop", *(f"{kind}, {p}" for p in ("fp32", "bf16") for kind in ("each", "recorded")))
+COMPILE = ("plain loop", "compiled")
+RATIOS = {
+    "steps": [("recorded, fp32", "each, fp32"), ("recorded, fp32", "plain loop")],
+    "compile": [("compiled", "plain loop")],
+}
+PRECISIONS = ("fp32", "tf32", "bf16")
+# It records nothing, so that each step runs as it is.
+UNRECORDED = Mock(**{"record.side_effect": RuntimeError("left out for comparison")})
+SHARES = ("training", "scoring", "neither")
+IMAGES = "images a second"
+TITLES = {
+    "steps": "Images a second of one process: medians of rounds in turns. `each`: not recorded.",
+    "workers": f"Processes at once, 32 pixels, width 16. A trial has {TRIAL_KIMG},000 images. "
+    "Trials an hour hold training steps only: no start of a process, no recording, no scores, no "
+    "samples, no checkpoints. The last column compares them with the first row, which is trials "
+    "one after another in eager PyTorch.",
+    "scoring": "Images of 64 pixels a second through feature networks, without the distance.",
+    "search": "Shares of the wall time of a short search with its finals.",
+    "compile": "Images a second of the plain loop, in turns with the same loop under "
+    '`torch.compile(mode="reduce-overhead")`.',
+}
+Cells = dict[str, Any]  # of a row, by column: numbers, or the reason why there is none
+Train = Callable[[], int]  # trains for a while, and returns the images that it has shown
 
 
-class Unrecorded:
-    """Records nothing, so that each step runs as it is."""
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured, and where."""
 
-    def record(self, run: Callable[[], None]) -> Any:
-        raise RuntimeError("left out for comparison")
-
-    def forget(self) -> None:
-        """There is nothing to forget."""
-
-
-def trainer_of(
-    side: int, width: int, precision: str, device: torch.device, recorder: Recorder | None = None
-) -> Trainer:
-    config = make_config(
-        {
-            "data": {"resolution": side, "colour": "gray"},
-            "network": {"name": "dcgan", "width": width, "latent": LATENT},
-            "batch_size": BATCH,
-            "precision": precision,
-            "kimg": 1e6,
-            "tick_kimg": 20 * BATCH / 1000,
-        }
-    )
-    return Trainer(config, noise_images(side), device, recorder=recorder)
+    device: torch.device
+    seconds: float = 3.0  # for each number
+    rounds: int = 5
+    cases: tuple[tuple[int, int], ...] = ((32, 16), (32, 64), (64, 16), (64, 64))
+    batch: int = 64
+    workers: tuple[int, ...] = (1, 2, 4, 8, 16)
+    networks: tuple[str, ...] = ("random", "dinov2-b14")
+    scored: int = 250  # images at a time through a feature network
+    search: tuple[str, ...] = ("budget.trials=4", "kimg=10")
 
 
-# ---- Steps --------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Job:
+    """A row of a table: its first cells, and the work of its processes, which makes the others."""
+
+    first: Cells
+    work: Callable[[Sizes, WorkerConnection], Iterator[Cells]]
+    columns: Sequence[str]
+    processes: int = 1
 
 
-Train = Callable[[], int]
-"""Trains for a while and returns the images that it has shown."""
+class Ours(logging.Handler):
+    """gantune's trainer; it keeps the reason that is logged where no step is recorded."""
+
+    def __init__(self, side: int, width: int, precision: str, sizes: Sizes, recorder: Any = None):
+        super().__init__()
+        self.why = "" if sizes.device.type == "cuda" else "the device has no CUDA graphs"
+        logging.getLogger("gantune.gan").addHandler(self)
+        logging.getLogger("gantune.gan").setLevel(logging.INFO)
+        network = {"name": "dcgan", "width": width, "latent": LATENT}
+        tree = {"data": {"resolution": side, "colour": "gray"}, "network": network, "kimg": 1e6}
+        tree |= {"batch_size": sizes.batch, "precision": precision}
+        config = make_config(tree | {"tick_kimg": 20 * sizes.batch / 1000})
+        self.trainer = Trainer(config, noise_images(side), sizes.device, recorder=recorder)
+        self.ticks = iter(self.trainer)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        before, after = not_recorded_text("|").split("|")
+        if (said := record.getMessage()).startswith(before):
+            self.why = said.removeprefix(before).removesuffix(after)
+
+    def __call__(self) -> int:
+        next(self.ticks)
+        return 20 * self.trainer.config.batch_size
+
+    def unrecorded(self) -> str:
+        """Says so, with the reason, where no step is recorded by now; else empty."""
+        said = f"not recorded: {self.why or 'the log does not say why'}"
+        return "" if self.trainer.recorded_phases else said
 
 
-def ways(side: int, width: int, device: torch.device) -> Iterator[tuple[str, Callable[[], Train]]]:
-    """Ways to train, by name: makers, which may fail."""
+class Plain(PlainLoop):
+    """The plain PyTorch loop."""
 
-    def plain(compiled: bool) -> Train:
+    def __init__(self, side: int, width: int, sizes: Sizes, compiled: bool = False) -> None:
         pixels = torch.from_numpy(noise_images(side).array).float() / 127.5 - 1
-        loop = PlainLoop(Case(width, BATCH, "fp32"), pixels, device, side)
-        if compiled:
-            loop.g.compile(mode="reduce-overhead")
-            loop.d.compile(mode="reduce-overhead")
+        case = Case(width, sizes.batch, "fp32")
+        super().__init__(case, pixels, sizes.device, side, compiled=compiled)
 
-        def run() -> int:
-            loop.run(20)
-            return 20 * BATCH
-
-        return run
-
-    def ours(precision: str, recorder: Recorder | None) -> Train:
-        trainer = trainer_of(side, width, precision, device, recorder)
-        ticks = iter(trainer)
-
-        def run() -> int:
-            before = trainer.images_seen
-            next(ticks)
-            return trainer.images_seen - before
-
-        return run
-
-    yield "plain loop", partial(plain, False)
-    yield "plain loop, compiled", partial(plain, True)
-    for precision in ("fp32", "bf16"):
-        yield f"each step, {precision}", partial(ours, precision, Unrecorded())
-        yield f"recorded, {precision}", partial(ours, precision, None)
+    def __call__(self) -> int:
+        self.run(20)
+        return 20 * self.case.batch
 
 
-def measure_steps(device: torch.device, seconds: float) -> list[dict[str, Any]]:
-    """Images a second of each way; ways that fail have the reason instead."""
-    rows = []
-    for side, width in CASES:
-        row: dict[str, Any] = {"side": side, "width": width}
-        running: dict[str, Callable[[], int]] = {}
-        for name, make in ways(side, width, device):
-            try:
-                run = make()
-                for _ in range(3):  # the first ones compile, choose kernels and record
-                    run()
-                running[name] = run
-            except Exception as error:  # a compiler may be missing, or the memory
-                row[name] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-        speeds: dict[str, list[float]] = {name: [] for name in running}
-        for _ in range(ROUNDS):
-            for name, run in running.items():
-                speeds[name].append(speed(run, seconds / ROUNDS / len(running)))
-        row |= {name: statistics.median(found) for name, found in speeds.items()}
-        rows.append(row)
-        print(row, file=sys.stderr, flush=True)
-    return rows
+def compiled(side: int, width: int, sizes: Sizes) -> Plain:
+    """The plain loop compiled; raises ``ValueError`` where it trains otherwise."""
+    from torch._dynamo.utils import counters
+
+    counters.clear()
+    plain, train = (Plain(side, width, sizes, is_so) for is_so in (False, True))
+    for way in (plain, train):
+        torch.manual_seed(1)
+        way()
+    one, other = (torch.tensor(way.losses[:10]) for way in (plain, train))
+    if not (off := (one - other).abs().max().item()) < 0.1:  # or it is no number
+        raise ValueError(f"losses differ by {off:.2g} from those of the plain loop")
+    if not counters["stats"]["unique_graphs"]:
+        raise ValueError("nothing was compiled")
+    if sizes.device.type == "cuda" and (skips := counters["inductor"]["cudagraph_skips"]):
+        raise RuntimeError(f"not recorded: torch.compile left out {skips} CUDA graphs")
+    return train
 
 
-def speed(run: Callable[[], int], seconds: float) -> float:
-    """Images a second; ``run`` waits for the device by itself at its end."""
+def make(way: str, side: int, width: int, sizes: Sizes) -> Train:
+    """A way to train, by its column; raises ``RuntimeError`` where nothing is recorded."""
+    if way in COMPILE:
+        return (compiled if way == "compiled" else Plain)(side, width, sizes)
+    kind, precision = way.split(", ")
+    train = Ours(side, width, precision, sizes, UNRECORDED if kind == "each" else None)
+    train()
+    if kind == "recorded" and (why := train.unrecorded()):
+        raise RuntimeError(why)
+    return train
+
+
+def reason(error: Exception) -> str:
+    """What a cell says in place of a number."""
+    text = str(error)
+    return text if text.startswith("not recorded") else f"failed: {summarize_error(error)}"
+
+
+def speed(train: Train, seconds: float) -> float:
+    """Images a second."""
     begun, shown = time.perf_counter(), 0
     while (passed := time.perf_counter() - begun) < seconds or not shown:
-        shown += run()
+        shown += train()
     return shown / passed
 
 
-# ---- Workers ------------------------------------------------------------------------------------
+def in_turns(ways: Sequence[str], side: int, width: int, sizes: Sizes, _: Any) -> Iterator[Cells]:
+    """Images a second of each way; a way that fails has the reason instead."""
+    found: dict[str, list[float]] = {way: [] for way in ways}
+    running: dict[str, Train] = {}
+    for turn in range(sizes.rounds):
+        for way in running.copy() if turn else ways:
+            try:
+                if not turn:
+                    running[way] = make(way, side, width, sizes)
+                    running[way](), running[way]()  # these choose kernels
+                found[way].append(speed(running[way], sizes.seconds / sizes.rounds))
+                yield {way: statistics.median(found[way])}
+            except Exception as error:
+                running.pop(way, None)
+                yield {way: reason(error)}
 
 
-def measure_workers(device: torch.device, seconds: float) -> list[dict[str, Any]]:
-    """Trials an hour of so many processes at once, at 32 pixels and width 16."""
-    context = multiprocessing.get_context("spawn")
-    rows = []
-    for workers in WORKERS:
-        barrier, results = context.Barrier(workers), context.Queue()
-        arguments = (str(device), seconds, barrier, results)
-        processes = [context.Process(target=work, args=arguments) for _ in range(workers)]
-        for process in processes:
-            process.start()
-        found = [results.get(timeout=120) for _ in processes]
-        for process in processes:
-            process.join()
-        total = sum(found)
-        hourly = total * 3600 / (1000 * TRIAL_KIMG)
-        rows.append({"workers": workers, "images_a_second": total, "trials_an_hour": hourly})
-        print(rows[-1], file=sys.stderr, flush=True)
-    return rows
+def together(is_plain: bool, sizes: Sizes, others: WorkerConnection) -> Iterator[Cells]:
+    """Images a second of one of several processes, at 32 pixels and width 16."""
+    train = Plain(32, 16, sizes) if is_plain else Ours(32, 16, "fp32", sizes)
+    train(), train(), train()
+    others.send(None)
+    others.receive()  # once all are ready
+    yield {"steps": "each", IMAGES: speed(train, sizes.seconds)}
+    if isinstance(train, Ours):
+        yield {"steps": train.unrecorded() or "recorded"}
 
 
-def work(device: str, seconds: float, barrier: Barrier, results: Any) -> None:
-    """Trains once all others are ready, and reports images a second; 0 where it cannot."""
-    torch.set_num_threads(1)
-    found = 0.0
+def scored(name: str, sizes: Sizes, _: object) -> Iterator[Cells]:
+    """Images a second through a feature network in each precision, without the distance."""
+    device, shape = sizes.device, (sizes.scored, 3, 64, 64)
+    images = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
+    network = RandomFeatures(3, 64) if name == "random" else DinoV2(name)
+    for weight in network.parameters():
+        weight.data.nan_to_num_().clamp_(-0.1, 0.1)  # DINOv2's weights are not filled
+    network.eval().to(device)
+
+    def score() -> int:
+        network(images).sum().item()
+        return sizes.scored
+
+    yield {} if has_tf32(device) else {"tf32": "the device has none"}
+    for precision in PRECISIONS if has_tf32(device) else ("fp32", "bf16"):
+        with (
+            float32_computed("tf32" if precision == "tf32" else "ieee"),
+            torch.autocast(device.type, torch.bfloat16, precision == "bf16"),
+            torch.inference_mode(),
+        ):
+            score()
+            found = speed(score, sizes.seconds)
+        yield {precision: found}
+
+
+def searched(sizes: Sizes, _: object) -> Iterator[Cells]:
+    """The shares of a whole search by one worker, which takes the GPU where there is one."""
+    found = measure_search("dcgan", 1, sizes.search)
+    yield {name: found[f"{name}_share"] for name in SHARES}
+
+
+def all_jobs(sizes: Sizes) -> dict[str, list[Job]]:
+    """The rows of all parts, in the order in which they are measured."""
+    parts = {part: list[Job]() for part in TITLES}
+    for side, width in sizes.cases:
+        first: Cells = {"pixels": side, "width": width, "batch": sizes.batch}
+        for part, ways in (("steps", STEPS), ("compile", COMPILE)):
+            parts[part].append(Job(first, partial(in_turns, ways, side, width), ways))
+    for count, name in ((1, "plain loop"), *((number, "gantune") for number in sizes.workers)):
+        first, work = {"training": name, "processes": count}, partial(together, name[0] == "p")
+        parts["workers"].append(Job(first, work, ("steps", IMAGES), count))
+    for name in sizes.networks:
+        parts["scoring"].append(Job({"network": name}, partial(scored, name), PRECISIONS))
+    parts["search"].append(Job({"workers": 1}, searched, SHARES))
+    return parts
+
+
+def serve(connection: WorkerConnection) -> None:
+    """A process of a row: sends cells as they come, and at the end the error or an empty text."""
+    work, sizes = connection.receive()
     try:
-        trainer = trainer_of(32, 16, "fp32", torch.device(device))
-        ticks = iter(trainer)
-        for _ in range(3):
-            next(ticks)
-        barrier.wait(timeout=100)
+        for cells in work(sizes, connection):
+            connection.send(cells)
+        connection.send("")
+    except Exception as error:
+        connection.send(reason(error))
 
-        def run() -> int:
-            before = trainer.images_seen
-            next(ticks)
-            return trainer.images_seen - before
 
-        found = speed(run, seconds)
+def measure(job: Job, sizes: Sizes, until: float) -> tuple[Cells, str]:
+    """The row of a job, and why its processes, which start as gantune's workers do, ended early."""
+    now, count, processes = time.monotonic(), job.processes, list[Process]()
+    if now >= until:
+        return job.first | dict.fromkeys(job.columns, NO_TIME), NO_TIME
+    sent: list[Cells] = [{} for _ in range(count)]
+    is_shared = count > 1 and sizes.device.type == "cuda"
+    try:
+        for _ in range(count):
+            processes.append(Process("benchmarks.gpu", 1, 2, shares_gpu=is_shared))
+            processes[-1].send((job.work, sizes))
+        why = receive(processes, sent, *min((until, NO_TIME), (now + LIMIT, TOO_LONG)))
+    except Exception as error:  # such as no memory for another process
+        why = reason(error)
     finally:
-        results.put(found)
+        end_all(processes)
+    cells = dict.fromkeys(job.columns, why or "failed: no figure came")
+    if count == 1 or not why:  # some processes alone are no measurement
+        for name in sent[0]:
+            values = [one[name] for one in sent]
+            are_texts = isinstance(values[0], str)
+            cells[name] = "; ".join(dict.fromkeys(values)) if are_texts else sum(values)
+    return job.first | cells, why
 
 
-# ---- Scoring ------------------------------------------------------------------------------------
+def receive(processes: list[Process], sent: list[Cells], until: float, late: str) -> str:
+    """Adds what processes send to their cells; returns why that ends early, such as ``late``."""
+    running: dict[Any, Process] = {process.connection: process for process in processes}
+    cells, ready = dict(zip(running, sent, strict=True)), 0
+    while running:
+        found: list[Any] = wait(list(running), timeout=max(0.0, until - time.monotonic()))
+        if not found or time.monotonic() >= until:
+            return late
+        for connection in found:
+            try:
+                message = connection.recv()
+            except (EOFError, ConnectionResetError):
+                processes.remove(died := running[connection])
+                return f"failed: a process ended with {describe_exit(died.end())}"
+            if isinstance(message, dict):
+                cells[connection] |= message
+            elif message is None:
+                ready += 1
+                for process in processes if ready == len(processes) else ():
+                    process.send("go")
+            elif message:
+                return str(message)
+            else:
+                del running[connection]
+    return ""
 
 
-def measure_scoring(device: torch.device, seconds: float) -> list[dict[str, Any]]:
-    """Images a second through feature networks, without the distance."""
-    rows = []
-    images = torch.randint(0, 256, (SCORED, 3, 64, 64), dtype=torch.uint8, device=device)
-    with torch.random.fork_rng(devices=[]):
-        networks = {"random": RandomFeatures(3, 64), "dinov2-b14": DinoV2("dinov2-b14")}
-    for name, network in networks.items():
-        for weight in network.parameters():
-            weight.data.nan_to_num_().clamp_(-0.1, 0.1)  # DINOv2's weights are not filled
-        network.eval().to(device)
-        for precision in ("fp32", "tf32", "bf16"):
-            if precision == "tf32" and device.type != "cuda":
-                continue
-
-            def run(network: Any = network, precision: str = precision) -> int:
-                is_bf16 = precision == "bf16"
-                with (
-                    float32_computed("tf32" if precision == "tf32" else "ieee"),
-                    torch.autocast(device.type, torch.bfloat16, is_bf16),
-                    torch.inference_mode(),
-                ):
-                    network(images).sum().item()
-                return len(images)
-
-            run()
-            row = {"network": name, "precision": precision, "images_a_second": speed(run, seconds)}
-            rows.append(row)
-            print(row, file=sys.stderr, flush=True)
-    return rows
+def derived(part: str, row: Cells, first: Cells) -> Cells:
+    """What follows from the cells of a row. ``first``: the first row of its table."""
+    ratios = [(f"{a} beside {b}", row[a], row[b]) for a, b in RATIOS.get(part, ())]
+    if part == "workers":
+        ratios.append(("trials an hour", row[IMAGES], TRIAL_KIMG / 3.6))
+        ratios.append(("beside the first", row[IMAGES], first[IMAGES]))
+    are_numbers = {name: isinstance(a, float) and isinstance(b, float) for name, a, b in ratios}
+    return {name: a / b if are_numbers[name] else "-" for name, a, b in ratios}
 
 
-# ---- Results ------------------------------------------------------------------------------------
+def section(part: str, found: dict[str, Any], machine: str) -> str:
+    """The table of a part, with its title."""
+
+    def text(column: str, value: Any) -> str:
+        if not isinstance(value, float):
+            return str(value).replace("|", "/")[:200]
+        return format(value, ".0%" if part == "search" else ".2f" if "beside" in column else ",.0f")
+
+    rows: list[Cells] = found["rows"]
+    other = "" if found["machine"] == machine else f" This is another machine: {found['machine']}"
+    head = [f">{name}" if index else name for index, name in enumerate(rows[0])]
+    lines = table(head, ([text(*item) for item in row.items()] for row in rows))
+    return f"{TITLES[part]} This part took {found['seconds']:.0f} s.{other}\n\n{lines}"
 
 
-def sections(tree: dict[str, Any]) -> Iterator[str]:
-    """The tables of what was measured."""
-    if "steps" in tree:
-        names = [name for name in tree["steps"][0] if name not in ("side", "width")]
-        head = ["pixels", "width", *names, "recorded beside each step", "beside the plain loop"]
-        rows = []
-        for row in tree["steps"]:
-            each, ours, plain = (
-                row[name] for name in ("each step, fp32", "recorded, fp32", "plain loop")
-            )
-            ratios = [ratio(ours, each), ratio(ours, plain)]
-            rows.append(
-                [*map(str, (row["side"], row["width"])), *(amount(row[n]) for n in names), *ratios]
-            )
-        yield f"Images a second, batch {BATCH}:\n\n{table(head, rows)}"
-    if "workers" in tree:
-        head = ["workers", "images a second", f"trials of {TRIAL_KIMG:g} kimg an hour"]
-        rows = [[str(r["workers"]), *map(amount, list(r.values())[1:])] for r in tree["workers"]]
-        yield f"Workers on one device, 32 pixels, width 16:\n\n{table(head, rows)}"
-    if "scoring" in tree:
-        head = ["network", "precision", "images a second"]
-        rows = [[*list(r.values())[:2], amount(r["images_a_second"])] for r in tree["scoring"]]
-        yield f"Feature networks, 64 pixels:\n\n{table(head, rows)}"
-    if "search" in tree:
-        row = tree["search"]
-        yield (
-            f"A search of {row['runs']} runs by one worker: training {row['training_share']:.0%}, "
-            f"scoring {row['scoring_share']:.0%}, neither {row['neither_share']:.0%}."
-        )
+def describe(device: torch.device) -> str:
+    """The machine in a sentence: of a GPU its name and driver."""
+    if device.type != "cuda":
+        return f"{describe_machine(device, 1)}."
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        driver = subprocess.run(query, capture_output=True, text=True, timeout=30).stdout.split()[0]
+    except (OSError, subprocess.SubprocessError, IndexError):
+        driver = "of unknown version"
+    software = f"driver {driver}, CUDA {torch.version.cuda}, torch {torch.__version__}"
+    return f"One {torch.cuda.get_device_name(device)}, {software}, {available_cores()} CPU cores."
 
 
-def amount(value: Any) -> str:
-    return f"{value:,.0f}" if isinstance(value, float) else str(value)
-
-
-def ratio(one: Any, other: Any) -> str:
-    are_numbers = isinstance(one, float) and isinstance(other, float)
-    return f"{one / other:.2f}" if are_numbers else "-"
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measures, prints, and writes ``results/gpu_<gpu|cpu>`` and ``docs/performance.md``."""
+def main(arguments: Sequence[str] | None = None, sizes: Sizes | None = None) -> None:
+    """Measures, prints and writes; exits with 1 where something has failed."""
+    begun, parts = time.monotonic(), list(TITLES)
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--seconds", type=float, default=4.0, help="for each number")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--minutes", type=float, default=10.0, help="after which it ends")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
     parser.add_argument("--out", type=Path, help="folder of the results instead of results/")
     given = parser.parse_args(arguments)
-    device = torch.device(given.device)
+    device, until = torch.device(given.device), begun + 60 * given.minutes
     if device.type == "cuda" and not torch.cuda.is_available():
         raise SystemExit("no CUDA device here; --device cpu tries the script itself")
-    torch.set_num_threads(1)
-    measured: dict[str, Callable[[], Any]] = {
-        "steps": lambda: measure_steps(device, 6 * given.seconds),
-        "workers": lambda: measure_workers(device, given.seconds),
-        "scoring": lambda: measure_scoring(device, given.seconds),
-        "search": lambda: measure_search("dcgan", 1, ("budget.trials=4", "kimg=10")),
-    }
-    tree = {"machine": describe_machine(device, 1), "torch": torch.__version__}
-    tree |= {name: measured[name]() for name in given.parts}
-    text = "\n\n".join([f"{tree['machine']} By `python -m benchmarks.gpu`.", *sections(tree)])
-    print(text)
+    sizes = sizes or Sizes(device)
+    bad = ("failed", "not recorded") if device.type == "cuda" else ("failed",)
     places = {"folder": given.out, "page": given.out / "none"} if given.out else {"page": PAGE}
-    Report("gpu", device, **places).write(tree, "gantune on a GPU", text)
+    report, machine, failures = Report("gpu", device, **places), describe(device), list[str]()
+    tree = report.read() | {"machine": machine}
+    for part in filter(given.parts.__contains__, parts):
+        started, rows = time.monotonic(), list[Cells]()
+        print(f"{part}: begins after {started - begun:.0f} s", file=sys.stderr, flush=True)
+        for job in all_jobs(sizes)[part]:
+            row, why = measure(job, sizes, until)
+            rows.append(row | derived(part, row, rows[0] if rows else row))
+            seconds = round(time.monotonic() - started, 1)
+            tree[part] = {"machine": machine, "seconds": seconds, "rows": rows}
+            tables = (section(name, tree[name], machine) for name in parts if name in tree)
+            text = "\n\n".join([f"{machine} By `python -m benchmarks.gpu`.", *tables])
+            report.write(tree, "gantune on a GPU", text)
+            print(f"{part}: {row}", file=sys.stderr, flush=True)
+            texts = dict.fromkeys([why, *map(str, row.values())])
+            failures += [f"{part}: {text}" for text in texts if text.startswith(bad)]
+        print(f"\n{machine} {section(part, tree[part], machine)}\n", flush=True)
+    if failures:
+        raise SystemExit("\n".join(failures))
 
 
 if __name__ == "__main__":
-    main()
+    is_child = len(sys.argv) == 2 and sys.argv[1].isdigit()  # the descriptor that Process gives
+    serve(connect()) if is_child else main()

@@ -178,7 +178,7 @@ class Driver:
         outcome = self._refusals.explain(name, outcome)
         self._pausing.discard(name)
         if outcome.ending == "crashed" and self._restart(assignment, outcome):
-            return replace(outcome, ending="paused")
+            return replace(outcome, ending="paused", error="")  # which a warning has told
         if is_pausing and outcome.ending == "pruned":
             outcome = replace(outcome, ending="paused")
             keep_paused(self.folder.trial(name))
