@@ -246,8 +246,9 @@ def test_a_trainer_that_cannot_go_on_is_trained_again_from_its_start(
         known = [line["kimg"] for line in folder.scores()]
         if known and (folder.external_last / "weights").exists():  # it ignores what it saved
             crashes += 1
-            told = driver.finish(work.name, Outcome("crashed", known[-1], error="kimg went back"))
-            assert (told.ending, told.error) == ("paused", "")  # no crash: it is trained again
+            crash = Outcome("crashed", known[-1], error="kimg went back")
+            stored = driver.finish(work.name, crash)
+            assert (stored.ending, stored.error) == ("paused", "")  # it is trained again
             continue
         for rung in work.rungs:
             (folder.external_last / "weights").touch()
