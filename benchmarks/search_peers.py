@@ -1,6 +1,6 @@
 """gantune's search beside a plain script with Optuna's defaults: equal seconds on the same cores.
 
-    python -m benchmarks.search_peers --data fashion=PATH --data cifar=PATH --seconds 960 --seeds 3
+    python -m benchmarks.search_peers --data fashion=PATH --data cifar=PATH --seconds 480 --seeds 3
 
 Real trainings, not a replay. For each set of images and each seed ``gantune search`` gets
 ``--seconds``; then the plain script gets as long as that search has really taken, on the same
