@@ -288,7 +288,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
     parser.add_argument(
         "--data", action="append", required=True, type=_source, metavar="TABLE=PATH"
     )
-    parser.add_argument("--seconds", type=float, default=960)
+    parser.add_argument("--seconds", type=float, default=480)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--work", type=Path, default=Path("runs") / "search_peers")
     given = parser.parse_args(arguments)
