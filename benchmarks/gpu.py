@@ -21,7 +21,6 @@ from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import torch
 
@@ -32,6 +31,7 @@ from gantune.config import make_config
 from gantune.errors import summarize_error
 from gantune.gan.device_support import not_recorded_text
 from gantune.gan.precision import float32_computed, has_tf32
+from gantune.gan.recorded_step import Recording
 from gantune.gan.trainer import Trainer
 from gantune.io.processes import describe_exit
 from gantune.scores.extractors.dinov2 import DinoV2
@@ -51,8 +51,6 @@ RATIOS = {
     "compile": [("compiled", "plain loop")],
 }
 PRECISIONS = ("fp32", "tf32", "bf16")
-# It records nothing, so that each step runs as it is.
-UNRECORDED = Mock(**{"record.side_effect": RuntimeError("left out for comparison")})
 SHARES = ("training", "scoring", "neither")
 IMAGES = "images a second"
 TITLES = {
@@ -93,6 +91,19 @@ class Job:
     work: Callable[[Sizes, WorkerConnection], Iterator[Cells]]
     columns: Sequence[str]
     processes: int = 1
+
+
+class Unrecorded:
+    """Records nothing, so that each step runs as it is."""
+
+    def record(self, run: Callable[[], None]) -> Recording:
+        raise RuntimeError("left out for comparison")
+
+    def watch(self, run: Callable[[], None]) -> None:
+        run()
+
+    def forget(self) -> None:
+        pass
 
 
 class Ours(logging.Handler):
@@ -162,7 +173,7 @@ def make(way: str, side: int, width: int, sizes: Sizes) -> Train:
     if way in COMPILE:
         return (compiled if way == "compiled" else Plain)(side, width, sizes)
     kind, precision = way.split(", ")
-    train = Ours(side, width, precision, sizes, UNRECORDED if kind == "each" else None)
+    train = Ours(side, width, precision, sizes, Unrecorded() if kind == "each" else None)
     train()
     if kind == "recorded" and (why := train.unrecorded()):
         raise RuntimeError(why)

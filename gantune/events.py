@@ -2,6 +2,7 @@
 
 import logging
 import time
+from functools import cache
 from pathlib import Path
 
 
@@ -34,6 +35,12 @@ class LogFileObserver(Observer):
     def progress(self, what: str, done: int, total: int) -> None:
         """Passes it on."""
         self._observer.progress(what, done, total)
+
+
+@cache
+def warn_once(sentence: str) -> None:
+    """Logs a warning the first time that a process comes to it."""
+    logging.getLogger("gantune").warning(sentence)
 
 
 class LoggingBridge(logging.Handler):

@@ -15,7 +15,7 @@ from typing import ClassVar, Protocol
 import torch
 
 from gantune.errors import first_line
-from gantune.gan.device_support import is_out_of_memory, not_recorded_text
+from gantune.gan.device_support import not_recorded_text
 from gantune.gan.statistics import TickStatistics
 
 _log = logging.getLogger(__name__)
@@ -39,6 +39,9 @@ class Recorder(Protocol):
         """Calls ``run`` and records it; its work is done once. Raises ``RuntimeError`` where that
         is impossible, and then nothing is done on the device."""
 
+    def watch(self, run: Callable[[], None]) -> None:
+        """Calls ``run`` as it is, and notes what it takes."""
+
     def forget(self) -> None:
         """All recordings are gone, and what comes next takes other memory."""
 
@@ -57,14 +60,22 @@ class CudaGraphs:
         self._device, self._random = device, random
         self._stream = _recording_stream(device)
         self._pool = torch.cuda.graph_pool_handle()
-        self._has_room = False
+        self._taken = self._checked = 0  # bytes of a step that runs as it is, at most
+
+    def watch(self, run: Callable[[], None]) -> None:
+        """Calls ``run``, and notes how much memory it takes. Peaks of memory begin anew by it."""
+        kept = torch.cuda.memory_allocated(self._device)
+        torch.cuda.reset_peak_memory_stats(self._device)
+        run()
+        taken = torch.cuda.max_memory_allocated(self._device) - kept
+        self._taken = max(self._taken, taken)
 
     def record(self, run: Callable[[], None]) -> torch.cuda.CUDAGraph:
         """Records ``run`` on a stream of its own, and replays it once."""
-        if not self._has_room:
+        if self._taken > self._checked:
             self._check_room()
-            self._has_room = True
-        before = torch.cuda.current_stream(self._device)
+            self._checked = self._taken
+        before, raised = torch.cuda.current_stream(self._device), 0
         with torch.cuda.device(self._device), warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*CUDA Graph is empty")
             graph = torch.cuda.CUDAGraph()
@@ -73,11 +84,15 @@ class CudaGraphs:
                 with torch.cuda.graph(
                     graph, self._pool, self._stream, capture_error_mode="thread_local"
                 ):
-                    run()
+                    try:
+                        run()
+                    except RuntimeError as error:
+                        raised = id(error)
+                        raise
             except UserWarning as error:
                 raise RuntimeError(str(error)) from None
             except RuntimeError as error:
-                if not is_out_of_memory(error):  # the graph could not be ended either
+                if id(error) != raised:  # the graph could not be ended
                     CudaGraphs.are_broken = True
                 raise
             finally:
@@ -87,14 +102,14 @@ class CudaGraphs:
 
     def forget(self) -> None:
         torch.cuda.empty_cache()  # what the pool held is of use to others only then
-        self._pool, self._has_room = torch.cuda.graph_pool_handle(), False
+        self._pool, self._checked = torch.cuda.graph_pool_handle(), 0
 
     def _check_room(self) -> None:
         """Raises ``RuntimeError`` where recordings would take memory that later steps need."""
         free, _ = torch.cuda.mem_get_info(self._device)
         kept = torch.cuda.memory_allocated(self._device)
-        step = torch.cuda.max_memory_allocated(self._device) - kept
-        lacking = _ROOM * step - (free + torch.cuda.memory_reserved(self._device) - kept)
+        unused = free + torch.cuda.memory_reserved(self._device) - kept
+        lacking = _ROOM * self._taken - unused
         if lacking > 0:
             raise RuntimeError(f"it would take {lacking / 2**30:.2f} GiB more than there are")
 
@@ -140,16 +155,19 @@ class RecordedStep:
             statistics.count(added)
         elif phase not in self._seen or self._recorder is None:
             self._seen.add(phase)
-            step()
+            if self._recorder is None:
+                step()
+            else:
+                self._recorder.watch(step)
         else:
             before = statistics.counts
             made = self._try(self._recorder, step)
             if made is not None:
                 self._recordings[phase] = made, statistics.counts - before
                 return
+            undo()  # before the memory of what it forgets is given back
             self.drop()
             self._recorder = None
-            undo()
             statistics.set_counts(before)
             step()
 

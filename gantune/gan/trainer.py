@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
 from typing import Any, cast
 
 import torch
@@ -16,6 +15,7 @@ from gantune.config import TrialConfig
 from gantune.data.device_images import DeviceImages
 from gantune.data.image_set import ImageSet, random_subset
 from gantune.errors import CheckpointError
+from gantune.events import warn_once
 from gantune.gan.device_support import is_out_of_memory, not_recorded_text, why_not_recorded
 from gantune.gan.networks import build_networks, check_images, describe_networks
 from gantune.gan.precision import float32_computed, training_float32
@@ -192,11 +192,13 @@ class Trainer:
         """Records CUDA graphs on CUDA; ``None`` elsewhere, and where steps cannot be recorded."""
         if self.device.type != "cuda":
             return None
-        if not self._images.resident:
-            _warn_once(not_recorded_text("the images do not fit into the GPU's memory"))
-            return None
-        cannot = why_not_recorded(self.config, self.device)
-        if cannot or self._ranks.count > 1 or CudaGraphs.are_broken:  # which is told elsewhere
+        if why_not_recorded(self.config, self.device) or self._ranks.count > 1:
+            return None  # which is told where the training is planned
+        lack = "" if self._images.resident else "the images do not fit into the GPU's memory"
+        if CudaGraphs.are_broken:
+            lack = "an earlier recording of this process could not be ended"
+        if lack:
+            warn_once(not_recorded_text(lack))
             return None
         return CudaGraphs(self.device, self._random)
 
@@ -301,8 +303,3 @@ class Trainer:
                 raise
             self._restore(before)
             raise CheckpointError(message(error)) from error
-
-
-@cache
-def _warn_once(sentence: str) -> None:
-    _log.warning(sentence)

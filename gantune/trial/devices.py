@@ -6,10 +6,10 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from gantune.errors import DeviceError
+from gantune.events import warn_once
 from gantune.io.formatting import count
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
@@ -133,11 +133,6 @@ def _remedy(reason: str) -> str:
     )
 
 
-@cache
-def _warn_once(text: str) -> None:
-    _log.warning(text)
-
-
 # ---- What the user has asked for ----------------------------------------------------------------
 
 
@@ -196,7 +191,7 @@ def _find(name: str, *, for_training: bool = False) -> list[str]:
     present = list(gpus.names)
     if not listed:
         if gpus.problem and not gpus.is_hidden:
-            _warn_once(
+            warn_once(
                 f"the CPU is used, because torch cannot use a GPU here: {gpus.problem}. To use "
                 f"the GPU, {gpus.remedy}"
             )
@@ -276,8 +271,8 @@ def explain_gpu_error(error: str) -> str:
     """What an error about a GPU means, which torch does not say; empty for other errors."""
     if any(text in error for text in _BUSY):
         return (
-            "the GPU is in exclusive mode, so that only one process can use it, or another program "
-            "uses it; nvidia-smi shows both"
+            "the GPU is in exclusive mode, or another program has it alone; nvidia-smi shows both, "
+            "and nvidia-smi -c 0 lets several processes use it, which a search needs"
         )
     if any(text in error for text in _FULL):
         return "the GPU has too little free memory; nvidia-smi shows whether other programs take it"
@@ -287,6 +282,6 @@ def explain_gpu_error(error: str) -> str:
 def last_error(output: str) -> str:
     """The last error with a traceback in what processes have printed, as one line; else empty."""
     _, found, last = output.rpartition("Traceback (most recent call last):\n")
-    pattern = r"^(\w+\.)*[A-Z]\w*(: .*)?$"
+    pattern = r"^(\w+\.)*\w+(: .*)?$"  # the lines of its stack begin with spaces
     match = re.search(pattern, last, re.MULTILINE) if found else None
     return match[0] if match else ""

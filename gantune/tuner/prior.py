@@ -7,7 +7,6 @@ from typing import Any
 
 from gantune.config import ExternalConfig
 from gantune.errors import GantuneError, Problem, SpaceError
-from gantune.io.formatting import count
 from gantune.io.validation import comma_list
 from gantune.run_folder.run import RunFolder, find_run
 from gantune.space import SearchSpace, load_space
@@ -31,10 +30,10 @@ def start_from_priors(
     if folder.space.exists():
         begun = load_space(folder.space)
         points = [point for point in begun.points if point not in space.points]
-        runs = list(dict.fromkeys(prior.run for prior in priors))
+        runs = comma_list(dict.fromkeys(prior.run for prior in priors))
         notify(
-            f"start from {comma_list(runs)}: not read again, as {folder.path} has begun; it keeps "
-            f"the {count(len(points), 'setting')} of earlier searches that it began with"
+            f"start from {runs}: not read, as {folder.path} has begun; it keeps the start settings "
+            "that it began with"
         )
         return space.started_from(points)
     known: list[Mapping[str, Any]] = list(space.points)

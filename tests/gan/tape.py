@@ -81,6 +81,10 @@ class Tapes:
         self.tapes.append(tape)
         return tape
 
+    def watch(self, run: Callable[[], None]) -> None:
+        """A tape needs no room."""
+        run()
+
     def forget(self) -> None:
         """A tape needs no common memory."""
 
@@ -91,6 +95,10 @@ class NoTapes:
     def record(self, run: Callable[[], None]) -> Tape:
         """Raises ``RuntimeError``."""
         raise RuntimeError("there is no tape")
+
+    def watch(self, run: Callable[[], None]) -> None:
+        """There is none."""
+        run()
 
     def forget(self) -> None:
         """There is none."""

@@ -244,6 +244,10 @@ def test_a_failed_recording_holds_no_memory_when_the_step_runs_again() -> None:
             except RuntimeError:
                 raise RuntimeError("the graph cannot be ended") from None
 
+        def forget(self) -> None:
+            order.append("forget")
+
+    order: list[str] = []
     step, found = RecordedStep(Failing()), []
     gc.disable()
     try:
@@ -252,11 +256,12 @@ def test_a_failed_recording_holds_no_memory_when_the_step_runs_again() -> None:
                 "a phase",
                 lambda: found.append([one() for one in held]),
                 TickStatistics(torch.device("cpu")),
-                lambda: None,
+                lambda: order.append("undo"),
             )
     finally:
         gc.enable()
     assert found == [[], [None]]
+    assert order == ["undo", "forget"]  # gradients go before their memory is given back
 
 
 class Cuda:
@@ -265,7 +270,7 @@ class Cuda:
     OutOfMemoryError = torch.OutOfMemoryError
 
     def __init__(self, free: int, error: Exception | None = None) -> None:
-        self.free, self.error = free, error
+        self.free, self.error, self.peak = free, error, 9000  # a score has taken much
         self.streams = self.replayed = 0
 
     def Stream(self, device: torch.device) -> int:
@@ -292,11 +297,17 @@ class Cuda:
     def memory_allocated(self, device: torch.device) -> int:
         return 100
 
+    def reset_peak_memory_stats(self, device: torch.device) -> None:
+        self.peak = 100
+
     def max_memory_allocated(self, device: torch.device) -> int:
-        return 300  # a step takes 200
+        return self.peak
 
     def memory_reserved(self, device: torch.device) -> int:
         return 340  # of which 240 are free
+
+    def take(self, size: int) -> None:
+        self.peak = max(self.peak, 100 + size)
 
     def __getattr__(self, name: str) -> Any:
         return {"device": lambda _: nullcontext()}.get(name, lambda *_: None)
@@ -323,29 +334,43 @@ def test_a_graph_is_replayed_once_when_it_is_recorded(graphs: Any) -> None:
     assert (done, cuda.replayed, cuda.streams) == ([1], 1, 1)
 
 
-def test_nothing_is_recorded_where_later_steps_need_the_memory(graphs: Any) -> None:
+@pytest.mark.parametrize(("free", "has_room"), [(201, True), (199, False)])
+def test_nothing_is_recorded_where_later_steps_need_the_memory(
+    graphs: Any, free: int, has_room: bool
+) -> None:
     """2.2 times the 200 bytes of a step are 440: 240 lie in torch's cache, 200 must be free."""
-    graphs(free=201)[1].record(lambda: None)
-    _, recorder = graphs(free=199)
+    cuda, recorder = graphs(free=free)
+    for size in (50, 200, 100):
+        recorder.watch(lambda size=size: cuda.take(size))
+    done: list[int] = []
+    if has_room:
+        recorder.record(lambda: done.append(1))
+        recorder.watch(lambda: cuda.take(201))  # a step of another kind takes more
     with pytest.raises(RuntimeError, match="GiB more than there are"):
-        recorder.record(lambda: pytest.fail("it was recorded"))
-    assert not CudaGraphs.are_broken
+        recorder.record(lambda: done.append(2))
+    assert done == [1] * has_room and not CudaGraphs.are_broken
 
 
 @pytest.mark.parametrize(
-    ("error", "is_broken"),
+    ("within", "at_end", "is_broken"),
     [
-        (torch.OutOfMemoryError("CUDA out of memory"), False),
-        (RuntimeError("operation failed due to a previous error during capture"), True),
-        (UserWarning("The CUDA Graph is empty."), False),
+        (torch.OutOfMemoryError("CUDA out of memory"), None, False),
+        (RuntimeError("an operation cannot be recorded"), None, False),
+        (None, RuntimeError("the capture was invalidated"), True),
+        (None, UserWarning("The CUDA Graph is empty."), False),
     ],
 )
 def test_after_a_graph_that_could_not_be_ended_a_process_records_no_more(
-    graphs: Any, error: Exception, is_broken: bool
+    graphs: Any, within: Exception | None, at_end: Exception | None, is_broken: bool
 ) -> None:
-    _, recorder = graphs(error=error)
-    with pytest.raises(RuntimeError, match=str(error)):
-        recorder.record(lambda: None)
+    _, recorder = graphs(error=at_end)
+
+    def run() -> None:
+        if within is not None:
+            raise within
+
+    with pytest.raises(RuntimeError, match=str(within or at_end)):
+        recorder.record(run)
     assert CudaGraphs.are_broken == is_broken
 
 

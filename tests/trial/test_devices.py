@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from gantune import events
 from gantune.errors import DeviceError
 from gantune.trial import devices
 from gantune.trial.devices import (
@@ -95,9 +96,9 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
     fail_to_start(monkeypatch, "No CUDA GPUs are available")
-    devices._warn_once.cache_clear()
+    events.warn_once.cache_clear()
     yield monkeypatch
-    devices._warn_once.cache_clear()
+    events.warn_once.cache_clear()
 
 
 def warn_once(monkeypatch: pytest.MonkeyPatch, text: str) -> None:

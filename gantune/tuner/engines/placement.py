@@ -14,7 +14,7 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from gantune.config import DataConfig, TrialConfig, make_config
-from gantune.errors import ConfigError, DeviceError, TrainingError, first_line
+from gantune.errors import ConfigError, DeviceError, TrainingError
 from gantune.events import Observer
 from gantune.io.processes import describe_exit
 from gantune.space import SearchSpace
@@ -24,12 +24,13 @@ from gantune.trial.process import Process, end_all
 if TYPE_CHECKING:
     from gantune.scores.evaluator import Protocols
 
+OUT_OF_MEMORY = "out of memory"
+"""What a measurement's process answers then."""
 HEADROOM = 0.1
 """Share of a device's memory that the workers together leave free: other trials need other sizes,
 allocators fragment it, and a desktop may use some."""
 
 _ENOUGH = 0.95  # of the best throughput: more workers for the rest would only slow each trial down
-_OUT_OF_MEMORY = "out of memory"  # what a process answers then
 _TIMEOUT = 300.0  # seconds without a message after which a training counts as failed
 
 
@@ -79,7 +80,7 @@ class Probe:
     config: TrialConfig
     """The first trial's; its speed is measured."""
     largest: TrialConfig | None
-    """The config that probably needs the most memory; trained for one step."""
+    """The config that probably needs the most memory; trained for a few steps."""
     data: DataConfig
     extractor: Path | None = None
     """The extractor's folder, as it takes memory too; ``None`` if nothing is scored."""
@@ -213,9 +214,9 @@ class _Training(Process):
     def _explained(self, reason: str) -> str:
         """The first line of a reason, and what it means."""
         meaning = explain_gpu_error(reason)
-        if self._is_on_gpu and reason == _OUT_OF_MEMORY:
+        if self._is_on_gpu and reason == OUT_OF_MEMORY:
             meaning = explain_gpu_error(f"CUDA {reason}")
-        line = first_line(Exception(reason))
+        line = reason.splitlines()[0]
         return f"{line}: {meaning}" if meaning else line
 
 

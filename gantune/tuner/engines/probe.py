@@ -16,7 +16,7 @@ from gantune.io.trust import allow_everything
 from gantune.scores import Evaluator, RealImages
 from gantune.trial.process import WorkerConnection, connect
 from gantune.trial.scoring import load_real_images, make_evaluator
-from gantune.tuner.engines.placement import Memory, Probe
+from gantune.tuner.engines.placement import OUT_OF_MEMORY, Memory, Probe
 
 CUDA_CONTEXT = 0.5
 """GiB that a process takes of a GPU for CUDA's context and kernels, before its first tensor."""
@@ -35,7 +35,7 @@ def main() -> None:
     try:
         _serve(probe, connection)
     except Exception as error:
-        reason = "out of memory" if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
+        reason = OUT_OF_MEMORY if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
         connection.send(reason)
 
 
@@ -52,15 +52,12 @@ def _serve(probe: Probe, connection: WorkerConnection) -> None:
     evaluator = None
     if probe.extractor is not None and probe.protocols is not None:
         evaluator = make_evaluator(probe.extractor, real, probe.protocols, device)
+    peak = 0.0
     if probe.largest is not None:
-        _warm_up(probe.largest, real, device, evaluator, connection.heartbeat)
+        *_, peak = _warm_up(probe.largest, real, device, evaluator, connection.heartbeat)
         release_memory(device)
-    trainer, seconds = _warm_up(probe.config, real, device, evaluator, connection.heartbeat)
-    if device.type == "cuda":
-        peak = torch.cuda.max_memory_reserved(device) / 2**30 + CUDA_CONTEXT
-    else:
-        peak = peak_memory(device)
-    connection.send(Memory(total, free, peak))
+    trainer, seconds, own = _warm_up(probe.config, real, device, evaluator, connection.heartbeat)
+    connection.send(Memory(total, free, max(peak, own)))
     tick = min(trainer.config.tick_kimg, trainer.kimg * _TICK_SECONDS / seconds)
     trainer.config = trainer.config.model_copy(update={"tick_kimg": tick})
     while True:
@@ -74,8 +71,8 @@ def _serve(probe: Probe, connection: WorkerConnection) -> None:
 
 
 def warm_steps(config: TrialConfig) -> int:
-    """Steps of a tick in which each kind of step has come twice, so that it is recorded: recordings
-    take memory too."""
+    """Steps of a tick in which each kind of step has come twice, but for the first ones of ticks,
+    so that it is recorded: recordings take memory too."""
     intervals = [s.interval for _, s in config.penalties if isinstance(s, PenaltyConfig)]
     if config.augment.probability == "adaptive":
         intervals.append(ADAPTIVE_INTERVAL)
@@ -88,9 +85,9 @@ def _warm_up(
     device: torch.device,
     evaluator: Evaluator | None,
     heartbeat: Callable[[], None],
-) -> tuple[Trainer, float]:
-    """A trainer after its first steps and one score, and the seconds that its kimg took at the
-    speed of the last steps."""
+) -> tuple[Trainer, float, float]:
+    """A trainer after its first steps and one score, the seconds that its kimg took at the speed of
+    the last steps, and the peak of memory in GiB."""
     steps = warm_steps(config) if device.type == "cuda" else _WARM_STEPS
     tick = steps * config.discriminator.steps * config.batch_size / 1000
     endless = config.model_copy(update={"kimg": _ENDLESS, "tick_kimg": tick})
@@ -100,11 +97,19 @@ def _warm_up(
     next(ticks)  # builds kernels
     if evaluator is not None:
         evaluator.score(trainer.sample)
+    peak = _peak(device)  # a step of a new kind lets peaks begin anew
     begun, shown = time.perf_counter(), trainer.kimg
     next(ticks)
     seconds = (time.perf_counter() - begun) * trainer.kimg / (trainer.kimg - shown)
     trainer.config = trainer.config.model_copy(update={"tick_kimg": config.tick_kimg})
-    return trainer, seconds
+    return trainer, seconds, max(peak, _peak(device))
+
+
+def _peak(device: torch.device) -> float:
+    """The most memory that this process has taken, GiB: on a GPU since peaks began anew."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device) / 2**30 + CUDA_CONTEXT
+    return peak_memory(device)
 
 
 if __name__ == "__main__":

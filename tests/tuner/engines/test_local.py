@@ -159,7 +159,7 @@ BUSY = "torch.AcceleratorError: CUDA error: CUDA-capable device(s) is/are busy o
 @pytest.mark.parametrize(
     ("devices", "error", "advice"),
     [
-        (["cuda:0"] * 2, BUSY, "; nvidia-smi shows both; --workers 1 gives each GPU one worker; "),
+        (["cuda:0"] * 2, BUSY, ", which a search needs; --workers 1 gives each GPU one worker; "),
         (["cuda:0", "cuda:1"] * 2, BUSY, "; --workers 2 gives each GPU one worker; "),
         (["cuda:0"], BUSY, "end that program, or name another GPU with --device; "),
         (["cpu"], "ImportError: no odd", "ImportError: no odd; its output is in "),

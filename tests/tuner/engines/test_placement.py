@@ -204,8 +204,9 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Any:
     [
         (
             [f"AcceleratorError: {BUSY}\nSearch for `cudaErrorDevicesUnavailable'"],
-            f"(AcceleratorError: {BUSY}: the GPU is in exclusive mode, so that only one process "
-            "can use it, or another program uses it; nvidia-smi shows both)",
+            f"(AcceleratorError: {BUSY}: the GPU is in exclusive mode, or another program has it "
+            "alone; nvidia-smi shows both, and nvidia-smi -c 0 lets several processes use it, "
+            "which a search needs)",
         ),
         (
             ["out of memory"],

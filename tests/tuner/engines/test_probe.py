@@ -11,34 +11,33 @@ from gantune.tuner.engines.probe import warm_steps
 from tests.gan.builders import config_of, images_for
 from tests.gan.tape import Tapes
 
+SETTINGS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "r1": {"penalties": {"r1": {"interval": 8}}},
+    "adaptive": {
+        "penalties": {"r1": {"interval": 6}},
+        "augment": {"cutout": True, "probability": "adaptive"},
+    },
+    "rare": {"penalties": {"r1": {"interval": 97}, "lecam": {}}},
+}
+
 
 @pytest.mark.parametrize(
-    ("settings", "steps"),
-    [
-        ({}, 6),
-        ({"penalties": {"r1": {"interval": 8}}}, 20),
-        (
-            {
-                "penalties": {"r1": {"interval": 6}},
-                "augment": {"cutout": True, "probability": "adaptive"},
-            },
-            28,
-        ),
-        ({"penalties": {"r1": {"interval": 97}, "lecam": {}}}, 132),
-    ],
+    ("name", "steps"), [("plain", 6), ("r1", 20), ("adaptive", 28), ("rare", 132)]
 )
-def test_all_kinds_of_steps_are_recorded_when_the_memory_is_told(
-    settings: dict[str, Any], steps: int
-) -> None:
-    assert warm_steps(config_of(**settings)) == steps
-    if steps > 100:
-        return  # a penalty that comes so rarely is not waited for
-    config = config_of(kimg=1.0, tick_kimg=1.0, **settings)
-    config = config.model_copy(update={"tick_kimg": steps * config.batch_size / 1000})
+def test_a_warm_up_has_twice_the_steps_of_a_cycle_and_four(name: str, steps: int) -> None:
+    assert warm_steps(config_of(**SETTINGS[name])) == steps
+
+
+@pytest.mark.parametrize(("name", "recorded"), [("plain", 1), ("r1", 2), ("adaptive", 6)])
+def test_all_kinds_of_steps_are_recorded_when_the_memory_is_told(name: str, recorded: int) -> None:
+    config = config_of(kimg=1.0, **SETTINGS[name])
+    tick = warm_steps(config) * config.batch_size / 1000
+    config = config.model_copy(update={"tick_kimg": tick})
     trainer = Trainer(config, images_for(config), "cpu", recorder=Tapes())
     ticks = iter(trainer)
     next(ticks)
-    recorded = trainer.recorded_phases
-    next(ticks)
-    # The first steps of ticks are of a kind of their own, as they measure how far the weights move.
-    assert recorded > 0 and trainer.recorded_phases <= recorded + 1
+    assert trainer.recorded_phases == recorded
+    for _ in range(2):  # further ones begin ticks, as these also measure how far the weights move
+        next(ticks)
+        assert trainer.recorded_phases <= recorded + 1
