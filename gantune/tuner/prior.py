@@ -32,8 +32,8 @@ def start_from_priors(
         points = [point for point in begun.points if point not in space.points]
         runs = comma_list(dict.fromkeys(prior.run for prior in priors))
         notify(
-            f"start from {runs}: not read, as {folder.path} has begun; it keeps the start settings "
-            "that it began with"
+            f"start from {runs}: not read, as {folder.path} has begun, and keeps the start "
+            "settings that it began with; name another --out to begin a search with it"
         )
         return space.started_from(points)
     known: list[Mapping[str, Any]] = list(space.points)

@@ -61,7 +61,7 @@ class RunState:
     winner: FinalistResult | None
     """The first of the ranking once all finals have ended."""
     planned_trials: int | None
-    """``None`` where only time limits the search."""
+    """``None`` where no number of trials limits the search."""
     planned_finalists: int
     """The largest number of trainings of finalists."""
     timing: Timing

@@ -72,7 +72,7 @@ def test_space_yaml_holds_the_settings_themselves(tmp_path: Path, earlier: RunFo
     shutil.rmtree(copy.path)
     resumed, lines = started(space)
     assert resumed.start_points() == found.start_points()
-    kept = f"not read, as {fresh.path} has begun; it keeps the start settings"
+    kept = f"not read, as {fresh.path} has begun, and keeps the start settings"
     assert lines[0].startswith(f"start from {copy.path}: {kept}") and len(lines) == 1
     other, lines = started(space_with(tmp_path, ""), "gone")
     assert other.start_points() == found.start_points()

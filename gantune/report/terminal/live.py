@@ -178,7 +178,7 @@ def _bars(state: RunState, width: int) -> Table:
     grid = Table.grid(padding=(0, 2))
     ended = state.outcome_counts.total() - state.outcome_counts["crashed"]
     if state.planned_trials is None:
-        grid.add_row("trials", Text("until the time is up", "dim"), str(ended))
+        grid.add_row("trials", Text("until a limit of the budget is reached", "dim"), str(ended))
     else:
         planned = state.planned_trials
         grid.add_row("trials", _bar(ended, planned, width), f"{ended}/{planned}")

@@ -276,7 +276,7 @@ def _next_steps(state: RunState, interrupted: bool, found: Sequence[Suggestion])
         )
     yield _named("all of it", f"gantune status {quote(str(folder.path))} --all")
     if found:
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        more = f"; {count(len(found) - 1, 'more suggestion')}" if len(found) > 1 else ""
         command = f"gantune next {quote(str(folder.path))} -o next.yaml"
         yield _named("next", command, "bold cyan", f"{found[0].what}{more}")
     if interrupted:

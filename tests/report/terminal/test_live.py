@@ -199,6 +199,7 @@ def test_it_fits_any_console_even_with_many_workers(width: int, tmp_path: Path) 
 def test_an_empty_search_shows_no_score(tmp_path: Path) -> None:
     text = shown(ProgressView(state([], folder=tmp_path, planned_trials=None)))
     assert "no trial has ended yet" in text and "no score yet" in text
+    assert "until a limit of the budget is reached" in text
 
 
 def test_the_time_left_is_shown_until_the_search_is_done(tmp_path: Path) -> None:
