@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import logging
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +35,7 @@ from gantune.gan.trainer import Trainer
 from gantune.io.processes import describe_exit
 from gantune.scores.extractors.dinov2 import DinoV2
 from gantune.scores.extractors.random_features import RandomFeatures
-from gantune.trial.devices import available_cores
+from gantune.trial.devices import available_cores, nvidia_driver_version
 from gantune.trial.process import Process, WorkerConnection, connect, end_all
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -112,8 +111,7 @@ class Ours(logging.Handler):
     def __init__(self, side: int, width: int, precision: str, sizes: Sizes, recorder: Any = None):
         super().__init__()
         self.why = "" if sizes.device.type == "cuda" else "the device has no CUDA graphs"
-        logging.getLogger("gantune.gan").addHandler(self)
-        logging.getLogger("gantune.gan").setLevel(logging.INFO)
+        logging.getLogger("gantune").addHandler(self)  # some reasons are told once, by this logger
         network = {"name": "dcgan", "width": width, "latent": LATENT}
         tree = {"data": {"resolution": side, "colour": "gray"}, "network": network, "kimg": 1e6}
         tree |= {"batch_size": sizes.batch, "precision": precision}
@@ -361,12 +359,8 @@ def describe(device: torch.device) -> str:
     """The machine in a sentence: of a GPU its name and driver."""
     if device.type != "cuda":
         return f"{describe_machine(device, 1)}."
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    try:
-        driver = subprocess.run(query, capture_output=True, text=True, timeout=30).stdout.split()[0]
-    except (OSError, subprocess.SubprocessError, IndexError):
-        driver = "of unknown version"
-    software = f"driver {driver}, CUDA {torch.version.cuda}, torch {torch.__version__}"
+    driver = f"driver {nvidia_driver_version()}"
+    software = f"{driver}, CUDA {torch.version.cuda}, torch {torch.__version__}"
     return f"One {torch.cuda.get_device_name(device)}, {software}, {available_cores()} CPU cores."
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -162,7 +161,7 @@ def _cpu() -> Iterator[Finding]:
 def _gpus() -> Iterator[Finding]:
     import torch
 
-    from gantune.trial.devices import NVIDIA_DRIVER, find_gpus
+    from gantune.trial.devices import find_gpus, nvidia_driver_version
 
     gpus = find_gpus()
     if gpus.problem:
@@ -174,10 +173,8 @@ def _gpus() -> Iterator[Finding]:
     for index in range(len(gpus.names)):
         yield _gpu(index)
     if gpus.names:
-        text = NVIDIA_DRIVER.read_text() if NVIDIA_DRIVER.exists() else ""
-        numbers = (word for word in text.split() if re.fullmatch(r"\d+\.[\d.]+", word))
-        driver = next(numbers, "unknown")
-        yield Finding("CUDA", "ok", f"torch built for {torch.version.cuda}, driver {driver}")
+        found = f"torch built for {torch.version.cuda}, driver {nvidia_driver_version()}"
+        yield Finding("CUDA", "ok", found)
 
 
 def _gpu(index: int) -> Finding:

@@ -1,7 +1,6 @@
 """``Trainer``: gantune's own GAN trainer, an iterator over ticks."""
 
 import copy
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,8 +26,6 @@ from gantune.gan.statistics import TickStatistics
 from gantune.gan.tick import Tick
 from gantune.gan.training_step import DrawBatch, RealBatch, TrainingStep
 from gantune.gan.weights import Weights
-
-_log = logging.getLogger(__name__)
 
 
 class Trainer:

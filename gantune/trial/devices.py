@@ -97,6 +97,13 @@ def find_gpus() -> Gpus:
     return Gpus((), reason, _remedy(reason))
 
 
+def nvidia_driver_version() -> str:
+    """The version of NVIDIA's driver, or ``unknown``."""
+    text = NVIDIA_DRIVER.read_text() if NVIDIA_DRIVER.exists() else ""
+    numbers = (word for word in text.split() if re.fullmatch(r"\d+\.[\d.]+", word))
+    return next(numbers, "unknown")
+
+
 def _init_error() -> str:
     """Why CUDA does not start, in torch's words; empty where that is because there is no GPU.
 

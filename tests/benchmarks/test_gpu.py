@@ -15,6 +15,8 @@ import torch
 
 from benchmarks import gpu
 from benchmarks.gpu import NO_TIME, Cells, Job, Ours, Plain, Sizes
+from gantune.events import warn_once
+from gantune.gan.device_support import not_recorded_text
 from gantune.trial.process import WorkerConnection
 
 LEAST = Sizes(
@@ -212,6 +214,12 @@ def test_a_recording_that_fails_is_told_with_its_reason() -> None:
     train = Ours(32, 4, "fp32", LEAST, gpu.Unrecorded())
     train()
     assert train.unrecorded() == "not recorded: left out for comparison"
+
+
+def test_a_reason_that_is_told_once_is_heard_too() -> None:
+    train = Ours(32, 4, "fp32", LEAST)
+    warn_once(not_recorded_text("the images are too many"))
+    assert train.unrecorded() == "not recorded: the images are too many"
 
 
 def test_the_compiled_loop_trains_as_the_plain_one_and_adds_to_no_gradient(

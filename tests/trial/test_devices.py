@@ -285,3 +285,20 @@ def test_the_last_error_is_found_in_what_processes_have_printed() -> None:
     assert last_error(first + between + last + between) == f"torch.AcceleratorError: {BUSY}"
     assert last_error(printed("KeyboardInterrupt")) == "KeyboardInterrupt"
     assert last_error(between) == last_error("") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5\n", "550.54.15"),
+        ("NVRM version: unreadable\n", "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_the_driver_tells_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, version: str
+) -> None:
+    monkeypatch.setattr(devices, "NVIDIA_DRIVER", tmp_path / "version")
+    if text is not None:
+        (tmp_path / "version").write_text(text)
+    assert devices.nvidia_driver_version() == version
