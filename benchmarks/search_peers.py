@@ -46,7 +46,7 @@ from gantune import load_generator, load_run
 from gantune.config import RESOLUTIONS, TrialConfig
 from gantune.data import ImageSet, resolved
 from gantune.errors import ScoreError
-from gantune.gan.checkpoint import save_checkpoint
+from gantune.gan.checkpoint import save_checkpoint, take_checkpoint
 from gantune.gan.sampling import sample_images
 from gantune.gan.trainer import Trainer
 from gantune.io.files import write_text
@@ -139,7 +139,7 @@ def _work(name: str, data: str, seed: int, until: float, folder: Path) -> None:
             trial.report(value, due.pop(0))
             if due and trial.should_prune():
                 raise optuna.TrialPruned
-        save_checkpoint(_checkpoint(folder, trial.number), trainer)
+        save_checkpoint(_checkpoint(folder, trial.number), take_checkpoint(trainer))
         return value
 
     study.optimize(objective, timeout=max(until - time.time(), 0.001), catch=(ScoreError,))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ _PLAYERS = ("generator", "discriminator", "generator_ema")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The content of a file of ``save_checkpoint``."""
+    """All that training needs to resume."""
 
     config: TrialConfig
     kimg: float
@@ -43,15 +44,26 @@ class Checkpoint:
     trainer: Mapping[str, Any]
     """For ``Trainer.load_state_dict``."""
 
+    @property
+    def weights(self) -> Weights:
+        """The weights in it. Raises ``KeyError`` or ``TypeError`` where it lacks any."""
+        game = self.trainer["game"]
+        players = {name: game[name]["network"] for name in ("generator", "discriminator")}
+        return Weights(self.config, self.kimg, **players, generator_ema=game["generator_ema"])
 
-def save_checkpoint(path: Path | str, trainer: Trainer, backup: Path | None = None) -> None:
-    """Writes all that training needs to resume; a file at ``path`` moves to ``backup``.
+
+def take_checkpoint(trainer: Trainer) -> Checkpoint:
+    """A copy of the trainer's state in the machine's memory, which training does not change."""
+    return Checkpoint(trainer.config, trainer.kimg, _copied(trainer.state_dict()))
+
+
+def save_checkpoint(path: Path | str, checkpoint: Checkpoint, backup: Path | None = None) -> None:
+    """Writes a checkpoint for ``load_checkpoint``; a file at ``path`` moves to ``backup``.
 
     Raises ``OSError``.
     """
-    state = trainer.state_dict()
-    about = {"config": trainer.config.model_dump(), "kimg": trainer.kimg}
-    _write(path, {**about, "trainer": state}, backup)
+    about = {"config": checkpoint.config.model_dump(), "kimg": checkpoint.kimg}
+    _write(path, {**about, "trainer": checkpoint.trainer}, backup)
 
 
 def save_weights(path: Path | str, weights: Weights, backup: Path | None = None) -> None:
@@ -85,14 +97,14 @@ def load_weights(path: Path | str, device: torch.device | str = "cpu") -> Weight
     """
     content = _read(path, device)
     try:
+        config, kimg = _config(path, content), _kimg(path, content)
         if "trainer" in content:
-            game = content["trainer"]["game"]
-            players = {name: game[name]["network"] for name in ("generator", "discriminator")}
-            found = {**players, "generator_ema": game["generator_ema"]}
+            found = Checkpoint(config, kimg, content["trainer"]).weights
         else:
-            found = content["weights"]
-        weights = {name: _part(path, found[name]) for name in _PLAYERS}
-        return Weights(_config(path, content), _kimg(path, content), **weights)
+            found = Weights(config, kimg, **{name: content["weights"][name] for name in _PLAYERS})
+        for name in _PLAYERS:
+            _part(path, getattr(found, name))
+        return found
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: lacks {error}, which a checkpoint has") from error
 
@@ -179,6 +191,22 @@ def checksum(content: Mapping[str, Any]) -> str:
     for piece in _pieces(content):
         digest.update(piece)
     return digest.hexdigest()
+
+
+def _copied(value: Any) -> Any:
+    """A copy of a tree of mappings, sequences, tensors and plain values, without a GPU's memory."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        items = ((key, _copied(item)) for key, item in value.items())
+        if not isinstance(value, OrderedDict):
+            return dict(items)
+        found = OrderedDict(items)
+        found.__dict__.update(value.__dict__)  # the versions of modules, in a state dict
+        return found
+    if isinstance(value, list | tuple):
+        return type(value)(_copied(item) for item in value)
+    return value
 
 
 def _pieces(value: Any) -> Iterator[bytes | memoryview]:

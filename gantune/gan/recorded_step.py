@@ -6,16 +6,19 @@ recording did, so everything that changes along a run lies in tensors that stay 
 """
 
 import logging
+import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import torch
 
 from gantune.errors import first_line
 from gantune.gan.device_support import not_recorded_text
+from gantune.gan.precision import float32_computed
 from gantune.gan.statistics import TickStatistics
 
 _log = logging.getLogger(__name__)
@@ -121,6 +124,30 @@ def _recording_stream(device: torch.device) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
+class NotReplayed:
+    """Context of work of a training that is no replay.
+
+    It sets how torch computes in float32, which is a setting of the whole process. A replay reads
+    none, so that other threads may have theirs meanwhile.
+    """
+
+    def __init__(self, float32: Literal["ieee", "tf32"]) -> None:
+        self._float32 = float32
+        self.wait: Callable[[], None] | None = None
+        """Called first: waits until no other thread needs settings of its own."""
+        self.waited = 0.0
+        """Seconds in it."""
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        if self.wait is not None:
+            begun = time.perf_counter()
+            self.wait()
+            self.waited += time.perf_counter() - begun
+        with float32_computed(self._float32):
+            yield
+
+
 class RecordedStep:
     """Runs a training step, and replays it where it was recorded before.
 
@@ -129,8 +156,14 @@ class RecordedStep:
     fails, this step and all later ones run as they are, and the log says why.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        not_replayed: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """``not_replayed``: the context of a step that runs as it is, or is recorded."""
         self._recorder: Recorder | None = recorder
+        self._not_replayed = not_replayed
         self._seen: set[Hashable] = set()
         self._recordings: dict[Hashable, tuple[Recording, Counter[str]]] = {}
 
@@ -153,13 +186,15 @@ class RecordedStep:
             recording, added = self._recordings[phase]
             recording.replay()
             statistics.count(added)
-        elif phase not in self._seen or self._recorder is None:
-            self._seen.add(phase)
-            if self._recorder is None:
-                step()
-            else:
-                self._recorder.watch(step)
-        else:
+            return
+        with self._not_replayed():
+            if phase not in self._seen or self._recorder is None:
+                self._seen.add(phase)
+                if self._recorder is None:
+                    step()
+                else:
+                    self._recorder.watch(step)
+                return
             before = statistics.counts
             made = self._try(self._recorder, step)
             if made is not None:

@@ -17,9 +17,9 @@ from gantune.errors import CheckpointError
 from gantune.events import warn_once
 from gantune.gan.device_support import is_out_of_memory, not_recorded_text, why_not_recorded
 from gantune.gan.networks import build_networks, check_images, describe_networks
-from gantune.gan.precision import float32_computed, training_float32
+from gantune.gan.precision import training_float32
 from gantune.gan.ranks import ALONE, Ranks, joined
-from gantune.gan.recorded_step import CudaGraphs, Recorder
+from gantune.gan.recorded_step import CudaGraphs, NotReplayed, Recorder
 from gantune.gan.rng import BatchDraws, InfiniteSampler, RngState
 from gantune.gan.sampling import sample_images
 from gantune.gan.statistics import TickStatistics
@@ -59,7 +59,7 @@ class Trainer:
         check_images(config, images)
         self.config, self.device, self._ranks = config, torch.device(device), ranks
         self.seconds = 0.0
-        self._float32 = training_float32(config, self.device)
+        self.not_replayed = NotReplayed(training_float32(config, self.device))
 
         # Initial weights and dropout draw from torch's global state, all else from a generator.
         self._global_random = RngState(config.seed, self.device)
@@ -86,7 +86,9 @@ class Trainer:
             number = config.batch_size * config.discriminator.steps
             self._static_indices = torch.zeros(number, dtype=torch.long, device=self.device)
         draws = BatchDraws(self._random, ranks, share)
-        self._training = TrainingStep(config, networks, self.device, draws, ranks, recorder)
+        self._training = TrainingStep(
+            config, networks, self.device, draws, ranks, recorder, self.not_replayed
+        )
         self._statistics = TickStatistics(self.device, ranks)
         self.on_batch: Callable[[], None] | None = None
         """Called for every batch: a heartbeat, however long a tick takes."""
@@ -145,14 +147,15 @@ class Trainer:
     def _train_to(self, images: int) -> Tick:
         """Trains until at least so many real images were shown."""
         started, seen_before = time.perf_counter(), self.images_seen
+        waited_before = self.not_replayed.waited
         statistics = self._statistics
         statistics.restart()
-        with self._global_random.active(), float32_computed(self._float32):
+        with self._global_random.active():
             while self.images_seen < images:
                 self._training.train_step(self._batches(), statistics)
             self._training.measure(self._held_out, statistics)
         means = statistics.means()
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - started - (self.not_replayed.waited - waited_before)
         self.seconds += seconds
         return Tick(
             kimg=self.kimg,
@@ -232,6 +235,11 @@ class Trainer:
         if generator is None:
             generator = torch.Generator(self.device).manual_seed(self.config.seed)
         return sample_images(self.generator_ema, number, generator)
+
+    def frozen_sampler(self) -> Callable[[int, torch.Generator], Tensor]:
+        """Samples as ``sample`` gives them now, also in another thread while training goes on."""
+        frozen = copy.deepcopy(self.generator_ema)
+        return lambda number, generator: sample_images(frozen, number, generator)
 
     # ---- State ----------------------------------------------------------------------------
 

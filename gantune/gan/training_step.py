@@ -1,6 +1,7 @@
 """``TrainingStep``: one step of GAN training, and everything that it changes."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,8 +57,10 @@ class TrainingStep:
         random: BatchDraws,
         ranks: Ranks = ALONE,
         recorder: Recorder | None = None,
+        not_replayed: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """``recorder``: records the step and replays it; ``None``: each step runs as it is."""
+        """``recorder``: records the step and replays it; ``None``: each step runs as it is.
+        ``not_replayed``: the context of all work that is no replay."""
         self.config, self._device = config, device
         self._random, self._ranks = random, ranks
         self._dtype = compute_dtype(config, device)
@@ -81,7 +84,8 @@ class TrainingStep:
         self._device_numbers = None
         if recorder is not None or device.type == "cuda":
             self._device_numbers = DeviceNumbers(device, config.discriminator.steps)
-        self._recorded = None if recorder is None else RecordedStep(recorder)
+        self._recorded = None if recorder is None else RecordedStep(recorder, not_replayed)
+        self._not_replayed = not_replayed
         self.step, self.images_seen = 0, 0
         self.images_before = 0
         """Real images that the initial weights were trained on, in another run."""
@@ -102,7 +106,8 @@ class TrainingStep:
             self._train(draw, statistics, now, numbers, measured=is_first)
 
         if self._recorded is None:
-            work()
+            with self._not_replayed():
+                work()
         else:
             phase = is_first, self._phase(now, numbers)
             self._recorded.run(phase, work, statistics, self._clear)
@@ -203,6 +208,10 @@ class TrainingStep:
 
     def measure(self, held_out: RealBatch | None, statistics: TickStatistics) -> None:
         """Adds what is measured once a tick: singular values, D's logits on held-out images."""
+        with self._not_replayed():
+            self._measure(held_out, statistics)
+
+    def _measure(self, held_out: RealBatch | None, statistics: TickStatistics) -> None:
         for name, player in (("d_sigma", self.d), ("g_sigma", self.g)):
             sigma = largest_singular_value(player.network)
             if sigma is not None:

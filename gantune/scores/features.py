@@ -23,6 +23,8 @@ class FeatureNetwork(nn.Module):
     """
 
     kind: ClassVar[str]
+    is_users: ClassVar[bool] = False
+    """Whether it runs a user's code."""
     changed: ClassVar[str] = "its weights are not those it was saved with"
     """The error where ``restored`` gives other weights than were saved."""
 

@@ -32,6 +32,7 @@ def train(
     """
     trainer = Trainer(config, real.learned, session.device, real.held_out, ranks)
     trainer.on_batch = session.heartbeat
+    trainer.not_replayed.wait = session.scorer.wait
     store = StateDictStore(session.folder, trainer)
     resumed = session.start(store, store.position)
     ranks.share((config, start, session.folder.last if resumed else None))
@@ -43,9 +44,13 @@ def train(
         session.score_start(trainer.sample, checksum({"network": network, "weights": weights}))
     ticks = iter(trainer)
     while ranks.share(not session.should_stop) and (tick := next(ticks, None)) is not None:
+        session.take_score()
+        if session.should_stop:
+            continue
         session.record(asdict(tick))
         if session.should_score:
-            session.score_samples(trainer.sample)
+            frozen = trainer.frozen_sampler if trainer.recorded_phases else None
+            session.score_samples(trainer.sample, frozen)
 
 
 def follow(device: torch.device, ranks: Ranks, heartbeat: Heartbeat) -> None:

@@ -88,11 +88,18 @@ class FolderStore:
         drop_copy(self._best)
         make_empty(self._working)
 
-    def save(self, position: Position, *, is_best: bool) -> None:
+    def snapshot(self, position: Position) -> Position:
+        """Where the run is now. Its files stay as they are: the trainer waits for ``save``."""
+        return position
+
+    def save(self, snapshot: Position, *, is_best: bool) -> None:
         """Copies ``checkpoints/`` to ``last/``, and links that as ``best/`` at the best rung."""
-        keep_copy(self._working, self._last, self._note(position))
+        keep_copy(self._working, self._last, self._note(snapshot))
         if is_best:
-            keep_copy(self._last, self._best, self._note(position), linked=True)
+            keep_copy(self._last, self._best, self._note(snapshot), linked=True)
+
+    def flush(self) -> None:
+        """``save`` has done all."""
 
     def save_unranked(self, position: Position) -> None:
         """Copies ``checkpoints/`` to ``best/``, for a run that ended before its first rung."""

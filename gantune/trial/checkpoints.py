@@ -7,7 +7,9 @@ predecessor. A checkpoint that a power cut or the disk damages costs one rung, n
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +24,7 @@ from gantune.gan.checkpoint import (
     make_generator,
     save_checkpoint,
     save_weights,
+    take_checkpoint,
 )
 from gantune.gan.sampling import sample_images
 from gantune.gan.trainer import Trainer
@@ -29,6 +32,7 @@ from gantune.gan.weights import Weights
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.evaluator import Sample
 from gantune.space.distributions import plain
+from gantune.trial.background import in_background
 from gantune.trial.records import Position
 
 _log = logging.getLogger(__name__)
@@ -62,8 +66,14 @@ class CheckpointStore(Protocol):
     def clear(self) -> None:
         """Deletes what an earlier attempt left, so that the run can start from scratch."""
 
-    def save(self, position: Position, *, is_best: bool) -> None:
-        """Saves the run at a rung. Raises ``OSError``."""
+    def snapshot(self, position: Position) -> Any:
+        """The run as it is now, at a rung, for ``save``."""
+
+    def save(self, snapshot: Any, *, is_best: bool) -> None:
+        """Saves the run as it was at a rung, or begins to. Raises ``OSError``."""
+
+    def flush(self) -> None:
+        """Waits until all that was saved is on the disk. Raises ``OSError``."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,7 @@ class StateDictStore:
 
     def __init__(self, folder: TrialFolder, trainer: Trainer) -> None:
         self._folder, self._trainer = folder, trainer
+        self._writing: Future[None] | None = None
 
     @property
     def refusal(self) -> str:
@@ -135,14 +146,29 @@ class StateDictStore:
         """Deletes ``last.pt`` and all backups; ``best.pt`` stays until it is overwritten."""
         self._folder.delete_resume_state()
 
-    def save(self, position: Position, *, is_best: bool) -> None:
-        """Writes ``last.pt``, then ``best.pt`` if this is the best rung.
+    def snapshot(self, position: Position) -> Checkpoint:
+        """The run as it is now, at a rung, for ``save``."""
+        return take_checkpoint(self._trainer)
+
+    def save(self, snapshot: Checkpoint, *, is_best: bool) -> None:
+        """Begins to write ``last.pt``, then ``best.pt`` if this is the best rung.
 
         In that order: a run that is killed in between resumes from the best rung itself.
         """
-        save_checkpoint(self._folder.last, self._trainer, self._folder.last_backup)
+        self.flush()
+        self._writing = in_background(partial(self._write, snapshot, is_best=is_best))
+
+    def _write(self, snapshot: Checkpoint, *, is_best: bool) -> None:
+        folder = self._folder
+        save_checkpoint(folder.last, snapshot, folder.last_backup)
         if is_best:
-            save_weights(self._folder.best, self._trainer.weights, self._folder.best_backup)
+            save_weights(folder.best, snapshot.weights, folder.best_backup)
+
+    def flush(self) -> None:
+        """Waits until all that was saved is on the disk. Raises ``OSError``."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
 
     def best_sampler(self, kimg: float) -> Sample:
         """Draws from the averaged generator in ``best.pt``. Raises ``CheckpointError``."""

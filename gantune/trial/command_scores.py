@@ -189,7 +189,7 @@ class ImageScores(CommandScores):
 
     def _draw_from(self, folder: Path) -> Callable[[int], NDArray[Any]]:
         """Draws the images of a folder in turn. Raises ``TrainerError`` for too few, or none."""
-        protocols = self._session.evaluator.protocols
+        protocols = self._session.scorer.evaluator.protocols
         needed = max(protocols.full.generated, protocols.rung.generated)
         is_gray = protocols.full.colour == "gray"
         try:

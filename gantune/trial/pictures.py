@@ -25,23 +25,13 @@ def draw_real_images(images: ImageSet, path: Path) -> None:
     save_grid(torch.from_numpy(np.ascontiguousarray(images.array[places])), path)
 
 
-def draw_grid(sample: Sample, device: torch.device, path: Path) -> torch.Tensor:
-    """Draws a grid of samples, of the same latents at each call; the samples.
-
-    Raises ``OSError``.
-    """
-    samples = _fixed_samples(sample, device)
-    save_grid(samples, path)
-    return samples
-
-
 def draw_nearest(sample: Sample, device: torch.device, evaluator: Evaluator, path: Path) -> None:
     """Draws samples beside the training images nearest to them, if memory and values allow it.
 
     Points have no such picture. Raises ``OSError``.
     """
     try:
-        samples = _fixed_samples(sample, device)
+        samples = fixed_samples(sample, device)
         if samples.ndim == 4:
             draw_neighbours(evaluator, samples, path)
     except (ScoreError, RuntimeError, MemoryError) as error:
@@ -49,5 +39,6 @@ def draw_nearest(sample: Sample, device: torch.device, evaluator: Evaluator, pat
             raise
 
 
-def _fixed_samples(sample: Sample, device: torch.device) -> torch.Tensor:
+def fixed_samples(sample: Sample, device: torch.device) -> torch.Tensor:
+    """Samples for a grid, of the same latents at each call. Raises what ``sample`` raises."""
     return sample(_IMAGES, torch.Generator(device).manual_seed(_SEED))

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Collection, MutableMapping, Sequence
 from contextlib import suppress
@@ -160,16 +161,20 @@ def end_all(processes: Sequence[Process]) -> None:
 
 
 class WorkerConnection(Observer):
-    """The child's end of the connection. If the driver is gone, the child exits."""
+    """The child's end of the connection. If the driver is gone, the child exits.
+
+    Any thread may send.
+    """
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self._connection, self._sending = connection, threading.Lock()
         self._last_heartbeat = self._last_progress = -math.inf
 
     def send(self, message: object) -> None:
         """Sends a message to the driver."""
         try:
-            self._connection.send(message)
+            with self._sending:
+                self._connection.send(message)
         except (BrokenPipeError, ConnectionResetError):
             os._exit(1)
 

@@ -127,7 +127,7 @@ def save(
 ) -> TrialConfig:
     """Writes a checkpoint of untrained networks; returns its config."""
     from gantune.data import load_images, resolved
-    from gantune.gan.checkpoint import save_checkpoint, save_weights
+    from gantune.gan.checkpoint import save_checkpoint, save_weights, take_checkpoint
     from gantune.gan.trainer import Trainer
 
     config = make_config({**of, "kimg": kimg})
@@ -135,7 +135,7 @@ def save(
     trainer = Trainer(resolved(config, images), images, "cpu")
     path.parent.mkdir(parents=True, exist_ok=True)
     if whole:
-        save_checkpoint(path, trainer)
+        save_checkpoint(path, take_checkpoint(trainer))
     else:
         save_weights(path, trainer.weights)
     return trainer.config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 from pathlib import Path
@@ -17,6 +18,7 @@ from gantune.gan.checkpoint import (
     load_generator,
     save_checkpoint,
     save_weights,
+    take_checkpoint,
 )
 from gantune.gan.trainer import Trainer
 from tests.examples import examples
@@ -34,7 +36,7 @@ def trainer() -> Trainer:
 @pytest.fixture(scope="module")
 def last(trainer: Trainer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("checkpoint") / "last.pt"
-    save_checkpoint(path, trainer)
+    save_checkpoint(path, take_checkpoint(trainer))
     return path
 
 
@@ -43,6 +45,20 @@ def test_save_and_load_round_trip(trainer: Trainer, last: Path) -> None:
     assert found.config == trainer.config
     assert found.kimg == trainer.kimg == pytest.approx(0.12)
     assert_same_state(found.trainer, trainer.state_dict())
+
+
+def test_a_checkpoint_is_a_copy_that_training_does_not_change() -> None:
+    config = config_of("dcgan", kimg=0.08)
+    trainer = Trainer(config, images_for(config), "cpu")
+    ticks = iter(trainer)
+    next(ticks)
+    taken, state = take_checkpoint(trainer), copy.deepcopy(trainer.state_dict())
+    next(ticks)
+    assert_same_state(taken.trainer, state)
+    before, after = state["game"]["generator"]["network"], taken.weights.generator
+    assert after._metadata == before._metadata  # type: ignore[attr-defined]
+    for name, value in before.items():
+        assert after[name].stride() == value.stride()
 
 
 def test_it_is_one_dict_that_torch_reads(last: Path) -> None:
@@ -55,7 +71,7 @@ def test_both_kinds_hold_the_averaged_generator(network: str, tmp_path: Path) ->
     config = config_of(network, kimg=0.04)
     trainer = Trainer(config, images_for(config), "cpu")
     list(trainer)
-    save_checkpoint(tmp_path / "last.pt", trainer)
+    save_checkpoint(tmp_path / "last.pt", take_checkpoint(trainer))
     save_weights(tmp_path / "best.pt", trainer.weights)
     z = torch.randn(5, config.network.latent)
     expected = trainer.generator_ema(z)
@@ -133,7 +149,7 @@ def test_foreign_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_full_disk_leaves_the_previous_file(
     trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_checkpoint(tmp_path / "last.pt", trainer)
+    save_checkpoint(tmp_path / "last.pt", take_checkpoint(trainer))
     former = (tmp_path / "last.pt").read_bytes()
 
     def full(_: int) -> None:
@@ -141,6 +157,6 @@ def test_a_full_disk_leaves_the_previous_file(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        save_checkpoint(tmp_path / "last.pt", trainer)
+        save_checkpoint(tmp_path / "last.pt", take_checkpoint(trainer))
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
     assert (tmp_path / "last.pt").read_bytes() == former

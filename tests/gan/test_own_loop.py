@@ -15,7 +15,7 @@ from gantune.config.loss_families import LOSSES
 from gantune.data import load_images
 from gantune.data.load import resolved_data
 from gantune.errors import CheckpointError, ConfigError
-from gantune.gan.checkpoint import save_checkpoint
+from gantune.gan.checkpoint import save_checkpoint, take_checkpoint
 from gantune.gan.trainer import Trainer
 
 CONFIG: dict[str, Any] = {
@@ -125,7 +125,7 @@ def test_trained_networks_are_those_of_the_trainer(tmp_path: Path) -> None:
     trainer = Trainer(config(), load_images(config().data), torch.device("cpu"))
     for _ in trainer:
         pass
-    save_checkpoint(tmp_path / "last.pt", trainer)
+    save_checkpoint(tmp_path / "last.pt", take_checkpoint(trainer))
     found = gantune.load_networks(tmp_path / "last.pt")
     pairs = [
         (found.generator, trainer.generator),

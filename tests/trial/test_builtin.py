@@ -17,7 +17,7 @@ import torch
 from gantune.config import TrialConfig, make_config
 from gantune.data import ImageSet, load_images
 from gantune.errors import CheckpointError
-from gantune.gan.checkpoint import load_generator, save_checkpoint
+from gantune.gan.checkpoint import load_generator, save_checkpoint, take_checkpoint
 from gantune.gan.sampling import sample_images
 from gantune.gan.trainer import Trainer
 from gantune.scores import Evaluator, make_protocols, resolve_extractor
@@ -209,14 +209,14 @@ def bit_flipped(path: Path, run: AnyRun) -> None:
 
 
 def of_another_network(path: Path, run: AnyRun) -> None:
-    save_checkpoint(path, wider(run))
+    save_checkpoint(path, take_checkpoint(wider(run)))
 
 
 def of_other_networks_under_this_config(path: Path, run: AnyRun) -> None:
     """Like a checkpoint of another version of an architecture."""
     trainer = wider(run)
     trainer.config = config_of(run)
-    save_checkpoint(path, trainer)
+    save_checkpoint(path, take_checkpoint(trainer))
 
 
 def wider(run: AnyRun) -> Trainer:

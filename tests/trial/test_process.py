@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections import Counter
+from multiprocessing import Pipe
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gantune.trial import process
-from gantune.trial.process import Process
+from gantune.trial.process import Process, WorkerConnection
 from gantune.tuner.options import parse_resources
 from tests.io.test_allocator import faults
 
@@ -70,3 +73,21 @@ def test_a_child_keeps_the_memory_that_it_frees(tmp_path: Path) -> None:
         "pair = socket.socketpair(); sys.argv[1:] = [str(pair[0].detach())]; connect()"
     )
     assert 10 * faults(connected) < faults()
+
+
+def test_messages_of_several_threads_stay_whole() -> None:
+    """A heartbeat may come from the thread that scores."""
+    ours, theirs = Pipe()
+    child, texts = WorkerConnection(theirs), [letter * 200_000 for letter in "ab"]
+
+    def send(text: str) -> None:
+        for _ in range(50):
+            child.message(text)
+
+    threads = [Thread(target=send, args=[text]) for text in texts]
+    for thread in threads:
+        thread.start()
+    found = Counter(ours.recv().text for _ in range(100))
+    for thread in threads:
+        thread.join()
+    assert found == dict.fromkeys(texts, 50)

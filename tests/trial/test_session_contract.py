@@ -180,7 +180,7 @@ def test_full_disk_for_a_picture_keeps_the_score(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     run = scored_by_images
-    monkeypatch.setattr("gantune.trial.pictures.save_grid", full_disk)
+    monkeypatch.setattr("gantune.trial.scorer.save_grid", full_disk)
     with pytest.raises(OSError, match="No space left"):
         run.train()
     assert [line["rung"] for line in run.folder.scores() if line["rung"]] == [0.25]

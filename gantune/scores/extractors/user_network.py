@@ -35,6 +35,7 @@ class UserNetwork(FeatureNetwork):
     """
 
     kind = "user"
+    is_users = True
     changed = (
         "the factory returns other weights or features than before, but must return the same "
         "each time: load the weights from a file, or seed them, and do not change its code"

@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -14,6 +15,7 @@ from gantune.gan.device_support import is_out_of_memory, peak_memory, release_me
 from gantune.gan.trainer import Trainer
 from gantune.io.trust import allow_everything
 from gantune.scores import Evaluator, RealImages
+from gantune.trial.background import in_background
 from gantune.trial.process import WorkerConnection, connect
 from gantune.trial.scoring import load_real_images, make_evaluator
 from gantune.tuner.engines.placement import OUT_OF_MEMORY, Memory, Probe
@@ -97,6 +99,8 @@ def _warm_up(
     next(ticks)  # builds kernels
     if evaluator is not None:
         evaluator.score(trainer.sample)
+        if trainer.recorded_phases:  # a rung may also be scored on a stream with its own memory
+            in_background(partial(evaluator.score, trainer.sample), device).result()
     peak = _peak(device)  # a step of a new kind lets peaks begin anew
     begun, shown = time.perf_counter(), trainer.kimg
     next(ticks)
