@@ -89,8 +89,6 @@ def why_not_recorded(config: TrialConfig, device: torch.device) -> str:
         return ""
     if config.compile:
         return "compile is on"
-    if config.schedule.beta2_end is not None:
-        return "schedule.beta2_end changes beta2, which the optimizers take as a number"
     if compute_dtype(config, device) == torch.float16:
         return "fp16 adapts the scale of the loss"
     return ""

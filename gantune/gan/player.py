@@ -1,18 +1,14 @@
-"""``Player``: a network with its optimizer, and one optimizer step.
-
-Each optimizer can skip a step on a flag that lies on the device. torch's fused ones read the
-attribute ``found_inf``, a scalar tensor, as they do for ``torch.amp.GradScaler``: where it is
-not 0, weights and moments stay as they were.
-"""
+"""``Player``: a network with its optimizer, and one optimizer step."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from gantune.config.sections import OptimizerConfig
+from gantune.gan.optimizers import make_optimizer
 from gantune.gan.ranks import ALONE, Ranks
 
 _MIN_SCALE = 1.0  # a gradient that overflows without any scaling of the loss is not finite
@@ -37,7 +33,8 @@ class Player:
     by a factor that adapts to the gradients, since small gradients vanish in float16
     (Micikevicius et al. 2018). A step with a gradient that is not finite is counted and leaves
     weights and moments alone. Nothing here waits for the device. Of several ranks all take the
-    same step, along the mean of their gradients.
+    same step, along the mean of their gradients. ``moves_beta2``: beta2 may be a scalar on the
+    device, as the rate may always be.
     """
 
     def __init__(
@@ -48,11 +45,12 @@ class Player:
         *,
         scaled: bool,
         ranks: Ranks = ALONE,
+        moves_beta2: bool = False,
     ) -> None:
         self.network, self.config, self._ranks = network, config, ranks
         self.parameters = list[Tensor](network.parameters())
         self._weights = [parameter.detach() for parameter in self.parameters]
-        self.optimizer = make_optimizer(self.parameters, config)
+        self.optimizer = make_optimizer(self.parameters, config, moves_beta2=moves_beta2)
         device = self.parameters[0].device
         self._scaler = torch.amp.GradScaler(device.type, enabled=scaled)
         self._one = torch.ones((), device=device)
@@ -65,7 +63,9 @@ class Player:
         scaled: Tensor = self._scaler.scale(loss)
         scaled.backward(self._share, inputs=self.parameters)  # type: ignore[no-untyped-call]
 
-    def step(self, lr_factor: float | Tensor, beta2: float, *, measured: bool = False) -> StepStats:
+    def step(
+        self, lr_factor: float | Tensor, beta2: float | Tensor, *, measured: bool = False
+    ) -> StepStats:
         """One step along the accumulated gradient; ``lr_factor``, a number or a scalar on the
         device, multiplies the learning rate.
 
@@ -129,62 +129,3 @@ def _norm(tensors: list[Tensor]) -> Tensor:
     """The norm of all elements together."""
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
     return norm
-
-
-# ---- Optimizers ---------------------------------------------------------------------------------
-
-
-def make_optimizer(weights: list[Tensor], config: OptimizerConfig) -> torch.optim.Optimizer:
-    """The optimizer that ``config`` names, on the device of ``weights``."""
-    lr, decay, betas = config.lr, config.weight_decay, (config.beta1, config.beta2)
-    recordable = weights[0].is_cuda  # torch refuses it elsewhere
-    match config.optimizer:
-        case "adam":
-            return torch.optim.Adam(
-                weights, lr, betas, weight_decay=decay, fused=True, capturable=recordable
-            )
-        case "adamw":
-            return torch.optim.AdamW(
-                weights, lr, betas, weight_decay=decay, fused=True, capturable=recordable
-            )
-        case "rmsprop":
-            return _RMSprop(weights, lr, alpha=config.beta2, weight_decay=decay)
-        case "sgd":
-            sgd = torch.optim.SGD(weights, lr, config.beta1, weight_decay=decay, fused=True)
-            if config.beta1 > 0:
-                # Made now: where the first step is skipped, torch would leave them uninitialised.
-                for weight in weights:
-                    sgd.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
-            return sgd
-
-
-class _RMSprop(torch.optim.Optimizer):
-    """RMSprop (Tieleman and Hinton 2012) for all weights at once, with a rate that may lie on the
-    device. Leaves weights and moments alone where ``found_inf`` says so."""
-
-    found_inf: Tensor
-
-    def __init__(self, weights: list[Tensor], lr: float, alpha: float, weight_decay: float) -> None:
-        defaults = {"lr": lr, "alpha": alpha, "eps": 1e-8, "weight_decay": weight_decay}
-        super().__init__(weights, defaults)
-        for weight in weights:
-            self.state[weight]["square_avg"] = torch.zeros_like(weight)
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        (group,) = self.param_groups
-        weights = [weight for weight in group["params"] if weight.grad is not None]
-        gradients = [weight.grad for weight in weights]
-        if group["weight_decay"]:
-            gradients = [*torch._foreach_add(gradients, weights, alpha=group["weight_decay"])]
-        moments = [self.state[weight]["square_avg"] for weight in weights]
-        newer = torch._foreach_mul(moments, group["alpha"])
-        torch._foreach_addcmul_(newer, gradients, gradients, value=1 - group["alpha"])
-        roots = torch._foreach_sqrt(newer)
-        torch._foreach_add_(roots, group["eps"])
-        steps = torch._foreach_div(gradients, roots)
-        torch._foreach_mul_(steps, group["lr"])
-        moved = torch._foreach_sub(weights, steps)
-        is_skipped, old, new = self.found_inf > 0, (*weights, *moments), (*moved, *newer)
-        kept = [torch.where(is_skipped, *both) for both in zip(old, new, strict=True)]
-        torch._foreach_copy_(old, kept)

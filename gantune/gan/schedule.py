@@ -62,17 +62,23 @@ class StepNumbers:
     lr_factor: float | Tensor
     penalty_factor: float | Tensor
     ema_weight: float | Tensor
+    generator_beta2: float | Tensor
+    discriminator_beta2: float | Tensor
     noise: tuple[float | Tensor | None, ...]
     """Standard deviation of the instance noise at each step of D, then at that of G; ``None``:
     without noise."""
 
 
 class DeviceNumbers:
-    """Keeps the numbers of the present step as scalars on a device."""
+    """Keeps the numbers of the present step as scalars on a device.
 
-    def __init__(self, device: torch.device, d_steps: int) -> None:
-        lr_factor, penalty_factor, ema_weight, *noise = torch.zeros(3 + d_steps + 1, device=device)
-        self._scalars = StepNumbers(lr_factor, penalty_factor, ema_weight, tuple(noise))
+    ``moves_beta2``: both beta2 too. Where they stay the same, they stay numbers.
+    """
+
+    def __init__(self, device: torch.device, d_steps: int, *, moves_beta2: bool) -> None:
+        self._moves_beta2 = moves_beta2
+        rate, penalty, ema, beta2_g, beta2_d, *noise = torch.zeros(6 + d_steps, device=device)
+        self._scalars = StepNumbers(rate, penalty, ema, beta2_g, beta2_d, tuple(noise))
 
     def fill(self, numbers: StepNumbers) -> StepNumbers:
         """The same numbers as scalars on the device, which the next call overwrites.
@@ -85,11 +91,16 @@ class DeviceNumbers:
             None if std is None else at for at, std in zip(found.noise, numbers.noise, strict=True)
         )
         found = replace(found, noise=noise)
+        if not self._moves_beta2:
+            beta2 = numbers.generator_beta2, numbers.discriminator_beta2
+            found = replace(found, generator_beta2=beta2[0], discriminator_beta2=beta2[1])
         for at, number in zip(_flat(found), _flat(numbers), strict=True):
-            cast(Tensor, at).fill_(cast(float, number))
+            if isinstance(at, Tensor):
+                at.fill_(cast(float, number))
         return found
 
 
 def _flat(numbers: StepNumbers) -> list[float | Tensor]:
+    single = numbers.lr_factor, numbers.penalty_factor, numbers.ema_weight
     noise = [std for std in numbers.noise if std is not None]
-    return [numbers.lr_factor, numbers.penalty_factor, numbers.ema_weight, *noise]
+    return [*single, numbers.generator_beta2, numbers.discriminator_beta2, *noise]

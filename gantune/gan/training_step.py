@@ -65,8 +65,18 @@ class TrainingStep:
         self._random, self._ranks = random, ranks
         self._dtype = compute_dtype(config, device)
         is_scaled = self._dtype == torch.float16
+        self._device_numbers, moves_beta2 = None, False
+        if recorder is not None or device.type == "cuda":
+            moves_beta2 = config.schedule.beta2_end is not None
+            steps = config.discriminator.steps
+            self._device_numbers = DeviceNumbers(device, steps, moves_beta2=moves_beta2)
         self.g, self.d = (
-            Player(network, settings, config.accumulation, scaled=is_scaled, ranks=ranks)
+            Player(
+                *(network, settings, config.accumulation),
+                scaled=is_scaled,
+                ranks=ranks,
+                moves_beta2=moves_beta2,
+            )
             for network, settings in (
                 (networks.generator, config.generator),
                 (networks.discriminator, config.discriminator),
@@ -81,9 +91,6 @@ class TrainingStep:
         if config.augment.probability == "adaptive":
             threshold = loss_facts(config.loss, config.label_smoothing).threshold
             self._adaptive = AdaptiveProbability(config.augment, threshold, device)
-        self._device_numbers = None
-        if recorder is not None or device.type == "cuda":
-            self._device_numbers = DeviceNumbers(device, config.discriminator.steps)
         self._recorded = None if recorder is None else RecordedStep(recorder, not_replayed)
         self._not_replayed = not_replayed
         self.step, self.images_seen = 0, 0
@@ -96,20 +103,19 @@ class TrainingStep:
         ``draw`` must read the same memory at each step where there is a recorder.
         """
         d_steps = self.config.discriminator.steps
-        now = scheduled_values(self.config, self.images_seen / 1000)
-        numbers = self._numbers(now)
+        numbers = self._numbers(scheduled_values(self.config, self.images_seen / 1000))
         if self._device_numbers is not None:
             numbers = self._device_numbers.fill(numbers)
         is_first = statistics.is_empty  # of the tick: measures how far the weights move
 
         def work() -> None:
-            self._train(draw, statistics, now, numbers, measured=is_first)
+            self._train(draw, statistics, numbers, measured=is_first)
 
         if self._recorded is None:
             with self._not_replayed():
                 work()
         else:
-            phase = is_first, self._phase(now, numbers)
+            phase = is_first, self._phase(numbers)
             self._recorded.run(phase, work, statistics, self._clear)
         self.images_seen += d_steps * self.config.batch_size
         self.step += 1
@@ -120,7 +126,6 @@ class TrainingStep:
         self,
         draw: DrawBatch,
         statistics: TickStatistics,
-        now: ScheduledValues,
         numbers: StepNumbers,
         *,
         measured: bool,
@@ -147,8 +152,9 @@ class TrainingStep:
             self._regularizer.observe(all_logits)
             if self._adaptive is not None:
                 self._adaptive.observe(all_logits, ahead=k)
-            beta2, is_measured = now.discriminator_beta2, measured and k == 0
-            statistics.add_step("d", self.d.step(numbers.lr_factor, beta2, measured=is_measured))
+            lr_factor, beta2 = numbers.lr_factor, numbers.discriminator_beta2
+            is_measured = measured and k == 0
+            statistics.add_step("d", self.d.step(lr_factor, beta2, measured=is_measured))
             if config.penalties.weight_clip is not None:
                 weight_clip(self.d.parameters, config.penalties.weight_clip)
 
@@ -168,7 +174,7 @@ class TrainingStep:
             )
             self.g.backward(sum(penalties.values(), loss))
             statistics.add_generator(loss, penalties)
-        beta2 = now.generator_beta2
+        beta2 = numbers.generator_beta2
         statistics.add_step("g", self.g.step(numbers.lr_factor, beta2, measured=measured))
         self.ema.update(numbers.ema_weight)
 
@@ -183,6 +189,8 @@ class TrainingStep:
             lr_factor=now.lr_factor,
             penalty_factor=now.penalty_factor,
             ema_weight=ema_weight(now.ema_half_life, config.ema.ramp, trained_on, shown),
+            generator_beta2=now.generator_beta2,
+            discriminator_beta2=now.discriminator_beta2,
             noise=tuple(std or None for std in stds),
         )
 
@@ -191,7 +199,7 @@ class TrainingStep:
         batch = self.config.batch_size
         return [(self.images_seen + k * batch) / 1000 for k in range(d_steps + 1)]
 
-    def _phase(self, now: ScheduledValues, numbers: StepNumbers) -> Hashable:
+    def _phase(self, numbers: StepNumbers) -> Hashable:
         """What decides which work the next step does: equal for steps that do the same."""
         d_steps = self.config.discriminator.steps
         due = self._regularizer.phase(
@@ -199,7 +207,7 @@ class TrainingStep:
         )
         noisy = tuple(std is not None for std in numbers.noise)
         adaptive = None if self._adaptive is None else self._adaptive.phase
-        return due, noisy, adaptive, now.generator_beta2, now.discriminator_beta2
+        return due, noisy, adaptive
 
     def _clear(self) -> None:
         """Forgets the gradients of a step that was not finished."""

@@ -63,8 +63,10 @@ class Run:
         *,
         observer: Observer | None = None,
         must_resume: bool = False,
+        sends_files: bool = False,
     ) -> None:
-        """``must_resume``: a run that cannot be resumed is an error, never a new start."""
+        """``must_resume``: a run that cannot be resumed is an error, never a new start.
+        ``sends_files``: ``answer`` takes the run's files along at a rung, so they must be whole."""
         folder = TrialFolder(folder.path.absolute())  # a trainer may change the working folder
         self.config, self.folder, self.heartbeat = assignment.config, folder, heartbeat
         self.device = device
@@ -79,7 +81,7 @@ class Run:
         self._checkpoints: CheckpointStore  # from ``start`` on
         self._position: Callable[[], Position] = Position  # nowhere yet
         self._reported = Position()  # by a trainer that calls ``report``
-        self._process = os.getpid()
+        self._process, self._sends_files = os.getpid(), sends_files
         self._clock = Clock()
         self.scorer = Scorer(scoring, folder, device, heartbeat, self._clock)
         """Takes the scores of samples."""
@@ -290,6 +292,8 @@ class Run:
         with self._clock.scores():
             self._checkpoints.save(snapshot, is_best=is_best)
         self.scorer.draw(taken, kimg)
+        if self._sends_files:
+            self._checkpoints.flush()
         self.heartbeat()
         self._rungs = self._rungs[len(due) :]
         self._ask(due[-1], position, score)

@@ -67,7 +67,6 @@ def test_emulated_bf16_is_told(is_native: bool, monkeypatch: pytest.MonkeyPatch)
     ("settings", "reason"),
     [
         ({"compile": True}, "compile is on"),
-        ({"schedule": {"name": "linear", "beta2_end": 0.99}}, "schedule.beta2_end changes beta2"),
         ({"precision": "fp16"}, "fp16 adapts the scale"),
     ],
 )

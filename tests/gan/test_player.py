@@ -13,12 +13,17 @@ from torch import Tensor, nn
 from gantune.config.sections import GeneratorConfig
 from gantune.gan.player import Player, StepStats
 
-OPTIMIZERS = ["adam", "adamw", "rmsprop", "sgd"]
+OPTIMIZERS = ["adam", "adamw", "rmsprop", "sgd", "adam, moving", "adamw, moving"]
+"""``moving``: with a beta2 that lies on the device."""
 
 
-def player(scaled: bool = False, parts: int = 1, **settings: Any) -> Player:
+def player(
+    scaled: bool = False, parts: int = 1, optimizer: str = "adam", **settings: Any
+) -> Player:
     torch.manual_seed(0)
-    return Player(nn.Linear(3, 1), GeneratorConfig(lr=0.01, **settings), parts, scaled=scaled)
+    name, _, moving = optimizer.partition(", ")
+    config = GeneratorConfig.model_validate({"lr": 0.01, "optimizer": name, **settings})
+    return Player(nn.Linear(3, 1), config, parts, scaled=scaled, moves_beta2=bool(moving))
 
 
 def step(ours: Player, loss: Tensor, rate: float = 1.0) -> StepStats:
@@ -32,7 +37,7 @@ def assert_same_weights(ours: Player, theirs: nn.Module) -> None:
 
 
 def plain(name: str, weights: list[nn.Parameter], lr: float, decay: float) -> torch.optim.Optimizer:
-    match name:
+    match name.partition(", ")[0]:
         case "adam":
             return torch.optim.Adam(weights, lr, (0.5, 0.9), weight_decay=decay)
         case "adamw":
@@ -99,13 +104,14 @@ def test_a_long_gradient_is_clipped_and_a_short_one_is_not() -> None:
         assert moved.norm().item() == pytest.approx(0.01 * (length or norm), rel=1e-3)
 
 
-def test_rate_and_beta2_are_those_of_the_step() -> None:
-    ours, images = player(beta2=0.5), torch.randn(5, 3)
+@pytest.mark.parametrize("moving", ["", ", moving"])
+def test_rate_and_beta2_are_those_of_the_step(moving: str) -> None:
+    ours, images = player(optimizer=f"adam{moving}", beta2=0.5), torch.randn(5, 3)
     theirs = copy.deepcopy(ours.network)
     optimizer = torch.optim.Adam(theirs.parameters(), lr=0.01, betas=(0.5, 0.5))
     for rate, beta2 in ((1.0, 0.5), (0.1, 0.9)):
         ours.backward(ours.network(images).square().mean())
-        ours.step(rate, beta2)
+        ours.step(rate, torch.tensor(beta2) if moving else beta2)
         optimizer.param_groups[0].update(lr=0.01 * rate, betas=(0.5, beta2))
         optimizer.zero_grad()
         theirs(images).square().mean().backward()

@@ -75,7 +75,7 @@ class AnyRun:
         path.mkdir(parents=True)
         self.evaluator, self.images, self.device = evaluator, images, device
         self.reports: list[RungReport] = []
-        self.must_resume = False
+        self.must_resume = self.sends_files = False
         self.name = "trials/0000" if kind != "recorded" else "finalists/0000"
         """A trial is not scored while it trains on where that may cost more than it saves."""
         self.heartbeat = no_heartbeat
@@ -125,6 +125,7 @@ class AnyRun:
         session = Session(
             *(assignment, self.folder, self.device, policy, noted, self.heartbeat),
             must_resume=self.must_resume,
+            sends_files=self.sends_files,
         )
         train: Callable[..., None] = partial(builtin.train, real=RealImages(self.images))
         if not self.is_own:

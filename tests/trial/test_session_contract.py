@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from gantune.data import ImageSet
 from gantune.errors import CheckpointError, ScoreError
+from gantune.gan.checkpoint import load_checkpoint
+from gantune.io import files
 from gantune.scores import Evaluator
-from gantune.trial.records import Outcome
+from gantune.trial.records import Outcome, RungReport
 from tests.examples import in_integration
 from tests.trial.runs import KINDS, RUNGS, AnyRun, Kind
 
@@ -88,6 +92,31 @@ def test_a_run_killed_at_a_rung_resumes_bit_for_bit(
     assert (outcome.score, outcome.best_kimg) == (expected.score, expected.best_kimg)
     assert (outcome.kimg, outcome.step) == (expected.kimg, expected.step)
     assert run.content() == undisturbed.content()
+
+
+def test_files_are_whole_where_they_are_sent_with_a_question(
+    run: AnyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Ray, where a run goes on from them on another machine."""
+    write = files.write_bytes
+
+    def slowly(*arguments: Any, **named: Any) -> None:
+        time.sleep(0.05)
+        write(*arguments, **named)
+
+    monkeypatch.setattr("gantune.gan.checkpoint.write_bytes", slowly)
+    run.sends_files = True
+    at_rungs = list[float]()
+
+    def sent(report: RungReport) -> bool:
+        if run.is_own:
+            at_rungs.append(load_checkpoint(run.folder.last).kimg - report.kimg)
+        else:
+            at_rungs.append(float(run.last.read_text()) - report.kimg)
+        return True
+
+    run.train(sent)
+    assert at_rungs == [0.0, 0.0, 0.0]
 
 
 def test_stop_answer_lost_in_a_kill_is_requested_again(run: AnyRun) -> None:

@@ -88,9 +88,11 @@ class TrialHost:
         if isinstance(task.warm_up, TrialConfig):
             self._warm_up(task.warm_up, beat)
 
-    def run(self, assignment: Assignment, answer: Answer, beat: Heartbeat) -> Outcome:
+    def run(
+        self, assignment: Assignment, answer: Answer, beat: Heartbeat, *, sends_files: bool = False
+    ) -> Outcome:
         """Trains one assignment. A trainer that misuses its session has crashed: no other try is
-        better."""
+        better. ``sends_files``: as in ``Session``."""
         folder = self._folder.trial(assignment.name)
         with ExitStack() as stack:
             if isinstance(self._config, TrialConfig):
@@ -102,7 +104,9 @@ class TrialHost:
             policy = self._policy
             if assignment.kind == "trial":
                 policy = replace(policy, further=None)
-            session = Session(assignment, folder, self._device, policy, answer, beat)
+            session = Session(
+                *(assignment, folder, self._device, policy, answer, beat), sends_files=sends_files
+            )
             try:
                 return run_trial(train, session)
             except TrainerExitError:

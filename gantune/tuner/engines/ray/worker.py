@@ -137,7 +137,9 @@ class _Worker(Observer):
 
         note_silence = partial(self._note_silence, name)
         with self._watchdog.watching(note_silence), LoggingBridge(self):
-            outcome = self._host.run(assignment, ask_driver, self._watchdog.heartbeat)
+            outcome = self._host.run(
+                assignment, ask_driver, self._watchdog.heartbeat, sends_files=True
+            )
         if continues:
             self._report(name, outcome)
         if not self._is_local:
