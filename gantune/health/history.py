@@ -60,6 +60,11 @@ class Window:
         return statistics.median(self.values)
 
     @property
+    def mean(self) -> float:
+        """Mean of the values; their sum may be larger than any float."""
+        return math.fsum(value / len(self.values) for value in self.values)
+
+    @property
     def size(self) -> float:
         """Median of the absolute values."""
         return statistics.median(map(abs, self.values))

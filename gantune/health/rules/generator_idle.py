@@ -1,7 +1,5 @@
 """Rule: the generator's steps are too short for its budget."""
 
-import statistics
-
 from gantune.health.course import Course, Need, every
 from gantune.health.history import History
 from gantune.health.rules.rule import Positive, Rule, Share, Verdict
@@ -52,10 +50,10 @@ class GeneratorIdle(Rule):
         whole = history.before("g_update", history.now)
         assert whole is not None
         steps = taken * history.budget / history.now
-        distance = statistics.fmean(whole.values) * steps
+        distance = whole.mean * steps
         if distance > self.distance:
             return None
-        pace = figure(statistics.fmean(whole.values))
+        pace = figure(whole.mean)
         return self.verdict(
             history,
             f"G hardly moves: its weights change by {pace} of their norm a step, by at most "

@@ -6,7 +6,7 @@ import re
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gantune.config.loss_families import LOSSES
@@ -31,6 +31,8 @@ NUMBERS = st.one_of(
     st.sampled_from([0.0, -0.0, 5e-324, 1e308, -1e308, 1e-12, 1e12, 10**400, -(10**400)]),
 )
 TICKS = st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(SIGNALS, NUMBERS)), max_size=40)
+HUGE = [{"step": 1.0, "g_update": 1e308}] * 2 + [{"step": 1.0, "g_update": 0.0}] * 6
+"""Their sum is larger than any float."""
 SCORES = st.lists(st.tuples(st.integers(0, 60), st.floats()), max_size=6)
 
 
@@ -77,6 +79,7 @@ def test_run_without_any_signal_gives_none(loss: str) -> None:
 
 @pytest.mark.parametrize("loss", LOSSES)
 @examples(50)
+@example(ticks=HUGE, scores=[], budget=BUDGET)
 @given(ticks=TICKS, scores=SCORES, budget=st.sampled_from([None, 0.5, 20.0, BUDGET, 1e5]))
 def test_any_numbers_give_a_whole_verdict_or_none(
     loss: str, ticks: list[dict[str, Any]], scores: list[tuple[int, float]], budget: float | None
