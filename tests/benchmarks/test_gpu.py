@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from benchmarks import gpu
-from benchmarks.gpu import NO_TIME, Cells, Job, Ours, Plain, Sizes
+from benchmarks.gpu import NO_TIME, Cells, Job
+from benchmarks.ways import Ours, Plain, Sizes, Unrecorded, compiled
 from gantune.events import warn_once
 from gantune.gan.device_support import not_recorded_text
 from gantune.trial.process import WorkerConnection
@@ -85,7 +86,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch, **parts: Job) -> None:
 def test_steps_workers_and_scoring_are_measured_and_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tree = run(tmp_path, "--parts", "steps", "workers", "scoring")
+    tree = run(tmp_path, "--parts", "steps", "workers", "rungs", "scoring")
     (steps,) = tree["steps"]["rows"]
     assert min(steps[way] for way in ("plain loop", "each, fp32", "each, bf16")) > 0
     unrecorded = "not recorded: the device has no CUDA graphs"
@@ -97,12 +98,15 @@ def test_steps_workers_and_scoring_are_measured_and_written(
     assert plain["trials an hour"] == pytest.approx(plain["images a second"] * 3.6 / 40)
     ratio = ours[1]["images a second"] / plain["images a second"]
     assert ours[1]["beside the first"] == pytest.approx(ratio)
+    (rungs,) = tree["rungs"]["rows"]
+    assert min(rungs["rungs waited for"], rungs["files beside"]) > 0
+    assert rungs["scores and files beside"] == unrecorded
     (random,) = tree["scoring"]["rows"]
     assert min(random["fp32"], random["bf16"]) > 0
     assert random["tf32"] == "the device has none"
     text, printed = (tmp_path / "gpu_cpu.md").read_text(), capsys.readouterr()
     assert "one after another in eager PyTorch" in text and "no GPU" in text
-    for part in ("steps", "workers", "scoring"):
+    for part in ("steps", "workers", "rungs", "scoring"):
         assert gpu.section(part, tree[part], tree["machine"]) in text
         assert gpu.section(part, tree[part], tree["machine"]) in printed.out
         assert f"{part}: begins after " in printed.err
@@ -211,7 +215,7 @@ def test_a_way_that_fails_has_the_reason_and_costs_no_other(
 
 
 def test_a_recording_that_fails_is_told_with_its_reason() -> None:
-    train = Ours(32, 4, "fp32", LEAST, gpu.Unrecorded())
+    train = Ours(32, 4, "fp32", LEAST, Unrecorded())
     train()
     assert train.unrecorded() == "not recorded: left out for comparison"
 
@@ -257,7 +261,7 @@ def test_a_loop_that_is_not_compiled_or_trains_otherwise_is_no_baseline(
 ) -> None:
     monkeypatch.setattr(torch, "compile", lambda network, mode: network)
     with pytest.raises(ValueError, match="nothing was compiled"):
-        gpu.compiled(32, 4, LEAST)
+        compiled(32, 4, LEAST)
 
     def other(network: torch.nn.Module, mode: str) -> torch.nn.Module:
         with torch.no_grad():
@@ -267,7 +271,7 @@ def test_a_loop_that_is_not_compiled_or_trains_otherwise_is_no_baseline(
 
     monkeypatch.setattr(torch, "compile", other)
     with pytest.raises(ValueError, match="losses differ by"):
-        gpu.compiled(32, 4, LEAST)
+        compiled(32, 4, LEAST)
 
 
 @pytest.mark.integration
@@ -275,7 +279,7 @@ def test_a_loop_that_is_not_compiled_or_trains_otherwise_is_no_baseline(
 def test_a_compiler_compiles_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     compiler = partial(torch.compile, backend="aot_eager")
     monkeypatch.setattr(torch, "compile", lambda network, mode: compiler(network))
-    assert gpu.compiled(32, 4, LEAST)() == 20 * LEAST.batch
+    assert compiled(32, 4, LEAST)() == 20 * LEAST.batch
 
 
 def test_a_failed_measurement_does_not_keep_the_gpu_tests_from_running(tmp_path: Path) -> None:
