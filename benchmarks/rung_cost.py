@@ -70,12 +70,15 @@ class Training:
         """Trains; the number of images."""
         can_begin = Scorer.can_begin if self._way == ALL else False
         with tempfile.TemporaryDirectory() as folder, patch.object(Scorer, "can_begin", can_begin):
+            # A run that sends its files waits for them.
             session = Session(
                 Assignment("training", self._config, RUNGS, "off"),
                 *(TrialFolder(Path(folder)), self._device, self._policy, lambda report: True),
                 sends_files=self._way == WAITS,
             )
             outcome = run_trial(partial(builtin.train, real=self._real), session)
+        if self._way == ALL and not session.scorer.rungs_beside:
+            raise RuntimeError("not recorded: no rung was scored beside training")
         if outcome.ending != "completed":
             raise ValueError(f"the training has {outcome.ending}")
         return round(1000 * outcome.kimg)

@@ -80,7 +80,7 @@ class _ForAll(torch.optim.Optimizer):
         gradients: Tensors,
         *moments: Tensors,
     ) -> tuple[Tensors, ...]:
-        """New weights, then new moments; what is given stays as it is."""
+        """New weights, then new moments. The tensors that are given stay as they are."""
         raise NotImplementedError
 
 
@@ -124,7 +124,9 @@ class _Adam(_ForAll):
         *,
         decoupled: bool,
     ) -> None:
-        super().__init__(weights, lr=lr, betas=betas, eps=1e-8, weight_decay=decay)
+        # ``capturable``: torch moves the loaded step to the weights' device only with it.
+        defaults = {"betas": betas, "eps": 1e-8, "weight_decay": decay, "capturable": True}
+        super().__init__(weights, lr=lr, **defaults)
         self._is_decoupled = decoupled
         # One count for all weights, kept with the first of them so that it is saved.
         self._first = weights[0]

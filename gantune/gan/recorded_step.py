@@ -6,7 +6,6 @@ recording did, so everything that changes along a run lies in tensors that stay 
 """
 
 import logging
-import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
@@ -125,7 +124,7 @@ def _recording_stream(device: torch.device) -> torch.cuda.Stream:
 
 
 class NotReplayed:
-    """Context of work of a training that is no replay.
+    """Context for training work that is not a replay of a recorded step.
 
     It sets how torch computes in float32, which is a setting of the whole process. A replay reads
     none, so that other threads may have theirs meanwhile.
@@ -133,17 +132,16 @@ class NotReplayed:
 
     def __init__(self, float32: Literal["ieee", "tf32"]) -> None:
         self._float32 = float32
-        self.wait: Callable[[], None] | None = None
-        """Called first: waits until no other thread needs settings of its own."""
+        self.wait: Callable[[], float] | None = None
+        """Called first: waits until no other thread needs settings of its own; returns how many
+        seconds it waited after all work of training so far."""
         self.waited = 0.0
-        """Seconds in it."""
+        """The sum of these seconds."""
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         if self.wait is not None:
-            begun = time.perf_counter()
-            self.wait()
-            self.waited += time.perf_counter() - begun
+            self.waited += self.wait()
         with float32_computed(self._float32):
             yield
 

@@ -33,8 +33,9 @@ class Trainer:
 
     Each iteration trains to the next multiple of ``config.tick_kimg`` and yields a ``Tick``; the
     last one comes at ``config.kimg``. Between ticks nothing waits for the device, except where the
-    images do not fit into its memory (``DeviceImages``): then each batch waits once. The same
-    config, images and device give the same weights: to the last bit on the CPU with the same number
+    images do not fit into its memory (``DeviceImages``): then each batch waits once. What is no
+    replay also waits for a score that another thread takes (``not_replayed``). The same config,
+    images and device give the same weights: to the last bit on the CPU with the same number
     of threads.
 
     ``held_out``: real images of the same format that are never trained on; each tick has D's logits

@@ -13,32 +13,44 @@ _Result = TypeVar("_Result")
 def in_background(
     work: Callable[[], _Result], device: torch.device | None = None
 ) -> Future[_Result]:
-    """Starts ``work`` in a thread of its own. Its result, or its error, is the future's.
+    """Starts ``work`` in another thread. Its result, or its error, is the future's.
 
-    ``device``: of a GPU, ``work`` runs on a stream of its own there, after all that this thread has
-    given the GPU to do by now, and has ended there once the future is done.
+    ``device``: ``work`` computes there, in the one thread of that device, which keeps what cuDNN
+    has planned, and with as many threads as this one. On a GPU it runs on a stream of its own,
+    after all that this thread has given the GPU to do by now, and has ended there once the future
+    is done.
     """
-    if device is None or device.type != "cuda":
-        return _started(work)
+    if device is None:
+        executor = ThreadPoolExecutor(1)
+        try:
+            return executor.submit(work)
+        finally:
+            executor.shutdown(wait=False)
+    count = torch.get_num_threads()
+
+    def computed() -> _Result:
+        torch.set_num_threads(count)  # else OpenMP may have another number here, so other bits
+        return work()
+
+    if device.type != "cuda":
+        return _thread(device).submit(computed)
     stream = _stream(device)
     stream.wait_stream(torch.cuda.current_stream(device))
 
     def on_stream() -> _Result:
         with torch.cuda.device(device), torch.cuda.stream(stream):
             try:
-                return work()
+                return computed()
             finally:
                 stream.synchronize()
 
-    return _started(on_stream)
+    return _thread(device).submit(on_stream)
 
 
-def _started(work: Callable[[], _Result]) -> Future[_Result]:
-    executor = ThreadPoolExecutor(1)
-    try:
-        return executor.submit(work)
-    finally:
-        executor.shutdown(wait=False)
+@cache
+def _thread(device: torch.device) -> ThreadPoolExecutor:
+    """The one thread that computes on a device beside training."""
+    return ThreadPoolExecutor(1, f"beside training on {device}")
 
 
 @cache

@@ -7,7 +7,7 @@ predecessor. A checkpoint that a power cut or the disk damages costs one rung, n
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -156,18 +156,13 @@ class StateDictStore:
         In that order: a run that is killed in between resumes from the best rung itself.
         """
         self.flush()
-        self._writing = in_background(partial(self._write, snapshot, is_best=is_best))
-
-    def _write(self, snapshot: Checkpoint, *, is_best: bool) -> None:
-        folder = self._folder
-        save_checkpoint(folder.last, snapshot, folder.last_backup)
-        if is_best:
-            save_weights(folder.best, snapshot.weights, folder.best_backup)
+        self._writing = in_background(partial(_write, self._folder, snapshot, is_best=is_best))
 
     def flush(self) -> None:
         """Waits until all that was saved is on the disk. Raises ``OSError``."""
-        writing, self._writing = self._writing, None
-        if writing is not None:
+        if self._writing is not None:
+            wait([self._writing])
+            writing, self._writing = self._writing, None
             writing.result()
 
     def best_sampler(self, kimg: float) -> Sample:
@@ -202,6 +197,13 @@ class StateDictStore:
                 save_weights(folder.best, weights)
             return weights
         return None
+
+
+def _write(folder: TrialFolder, snapshot: Checkpoint, *, is_best: bool) -> None:
+    """It is no method: its thread must not hold the trainer, whose memory others may need."""
+    save_checkpoint(folder.last, snapshot, folder.last_backup)
+    if is_best:
+        save_weights(folder.best, snapshot.weights, folder.best_backup)
 
 
 def newest_checkpoint(folder: TrialFolder) -> Checkpoint:

@@ -222,9 +222,10 @@ class Run:
         if not self._due():
             return
         if frozen is not None and self.scorer.can_begin and self._pays_to_train_on:
-            self._begun = self._rung()
-            self.scorer.begin_rung(frozen())
-            return
+            rung = self._rung()
+            if self.scorer.begin_rung(frozen):
+                self._begun = rung
+                return
         try:
             taken = self.scorer.score_rung(sample, self._needs_full)
         except ScoreError as error:  # the samples are not finite any more
@@ -235,7 +236,7 @@ class Run:
     def take_score(self) -> None:
         """Ends a rung whose score was begun: to be called after the next tick, before its record.
 
-        Where the run does not continue, it has ended at the rung: that tick is none of it.
+        Where the run does not continue, it has ended at the rung, and that tick is discarded.
         """
         if self._begun is None:
             return
@@ -247,7 +248,8 @@ class Run:
         else:
             self._finish_rung(rung, taken)
         if self.should_stop:
-            self._position = lambda: rung.position
+            position = rung.position  # and not the snapshot too
+            self._position = lambda: position
 
     def score_value(self, value: float) -> None:
         """Takes the trainer's own score; at a rung it decides. Raises ``TrainerError``."""
@@ -268,7 +270,8 @@ class Run:
 
     def _rung(self) -> _Rung:
         position = self.position
-        return _Rung(self._due(), position, self._checkpoints.snapshot(position))
+        with self._clock.scores():
+            return _Rung(self._due(), position, self._checkpoints.snapshot(position))
 
     def _needs_full(self, score: Score) -> bool:
         return self.judge.is_best(score) and self._checkpoints.best_sampler is None
@@ -293,7 +296,8 @@ class Run:
             self._checkpoints.save(snapshot, is_best=is_best)
         self.scorer.draw(taken, kimg)
         if self._sends_files:
-            self._checkpoints.flush()
+            with self._clock.scores():
+                self._checkpoints.flush()
         self.heartbeat()
         self._rungs = self._rungs[len(due) :]
         self._ask(due[-1], position, score)
@@ -316,7 +320,8 @@ class Run:
         Raises ``CheckpointError`` where it is lost.
         """
         self.take_score()
-        self._checkpoints.flush()
+        with self._clock.scores():
+            self._checkpoints.flush()
         judge, best_sampler = self.judge, self._checkpoints.best_sampler
         if judge.best is not None and self._is_ranked and best_sampler is not None:
             if judge.full is None:
@@ -356,11 +361,13 @@ class Run:
 
     def close(self) -> None:
         """Waits for what goes on in the background, whatever becomes of it."""
-        self.scorer.close()
-        self._begun = None
-        if (store := self.__dict__.get("_checkpoints")) is not None:
-            with suppress(Exception):  # the run has ended by another error before
-                store.flush()
+        try:
+            self.scorer.close()
+        finally:
+            self._begun = None
+            if (store := self.__dict__.get("_checkpoints")) is not None:
+                with suppress(Exception):  # the run has ended by another error before
+                    store.flush()
 
 
 _AnyRun = TypeVar("_AnyRun", bound=Run)

@@ -55,6 +55,8 @@ class Scorer:
         self._heartbeat, self._clock = heartbeat, clock
         self.seconds = 0.0
         """Seconds that the last score of a rung took."""
+        self.rungs_beside = 0
+        """How many rungs were scored while training went on."""
         self._begun: tuple[Sample, Future[RungScores]] | None = None
         self._fits_beside = True
 
@@ -99,19 +101,34 @@ class Scorer:
         draw random numbers and change settings of the process; nor where memory has ended by it."""
         return self._fits_beside and not self.evaluator.extractor.module.is_users
 
-    def begin_rung(self, sample: Sample) -> None:
-        """Begins to score a rung by samples that training does not change; ``take_rung`` ends it.
+    def begin_rung(self, frozen: Callable[[], Sample]) -> bool:
+        """Begins to score a rung; ``take_rung`` ends it. False where there is no memory for it.
 
-        Meanwhile training may only replay recorded steps.
+        ``frozen``: makes a sampler that training does not change. Until then training may only
+        replay recorded steps.
         """
+        try:
+            sample = frozen()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._give_up()
+            return False
         work = partial(self._score_beside, self._beating(sample))
         self._begun = sample, in_background(work, self._device)
+        return True
 
-    def wait(self) -> None:
-        """Waits until nothing is scored in the background."""
-        if self._begun is not None:
-            with self._clock.scores():
-                wait([self._begun[1]])
+    def wait(self) -> float:
+        """Waits until nothing is scored in the background. Seconds after the end of all that
+        training has given a GPU to do: only these are of scoring."""
+        if self._begun is None:
+            return 0.0
+        if self._device.type == "cuda":
+            torch.cuda.current_stream(self._device).synchronize()
+        begun = time.perf_counter()
+        with self._clock.scores():
+            wait([self._begun[1]])
+        return time.perf_counter() - begun
 
     def take_rung(self) -> RungScores:
         """The scores that were begun. Raises ``ScoreError``."""
@@ -120,21 +137,27 @@ class Scorer:
         (sample, future), self._begun = self._begun, None
         error = future.exception()
         if error is None or not is_out_of_memory(error):
+            self.rungs_beside += 1
             return future.result()
+        del error, future  # they hold what was made until memory ended
+        self._give_up()
+        return self.score_rung(sample)
+
+    def _give_up(self) -> None:
         _log.warning(
-            "%s: there is no memory to score a rung while training goes on; rungs are scored "
+            "%s: there is no memory to score a rung while training goes on; its rungs are scored "
             "between steps",
             self._folder.path,
         )
         self._fits_beside = False
-        del error, future  # they hold what was made until memory ended
         release_memory(self._device)
-        return self.score_rung(sample)
 
     def close(self) -> None:
         """Waits until nothing is scored in the background, and forgets it."""
-        self.wait()
-        self._begun = None
+        try:
+            self.wait()
+        finally:
+            self._begun = None
 
     def _score_beside(self, sample: Sample) -> RungScores:
         """Leaves the process's random numbers alone: training's replays may draw from them."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gantune.config.sections import GeneratorConfig
+from gantune.gan.optimizers import make_optimizer
 from gantune.gan.player import Player, StepStats
 
 OPTIMIZERS = ["adam", "adamw", "rmsprop", "sgd", "adam, moving", "adamw, moving"]
@@ -149,6 +150,19 @@ def test_resuming_a_player_is_exact(name: str) -> None:
     for one in (ours, other):
         step(one, one.network(images).square().mean())
     torch.testing.assert_close(ours.state_dict(), other.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["rmsprop", "adam, moving", "adamw, moving"])
+def test_a_state_comes_to_the_device_of_the_weights(name: str) -> None:
+    """A checkpoint may lie in the machine's memory; ``meta`` plays another device."""
+    ours = player(optimizer=name)
+    step(ours, ours.network(torch.randn(5, 3)).square().mean())
+    weights = [weight.detach().to("meta") for weight in ours.parameters]
+    other = make_optimizer(weights, ours.config, moves_beta2=name.endswith("moving"))
+    settings = other.state_dict()["param_groups"]
+    other.load_state_dict({"state": ours.state_dict()["optimizer"], "param_groups": settings})
+    devices = {value.device.type for kept in other.state.values() for value in kept.values()}
+    assert devices == {"meta"}
 
 
 def test_only_its_own_weights_get_gradients() -> None:

@@ -22,12 +22,14 @@ from gantune.gan import recorded_step
 from gantune.gan.checkpoint import checksum, load_checkpoint, load_generator, load_weights
 from gantune.gan.precision import float32_computed
 from gantune.gan.sampling import sample_images
+from gantune.gan.trainer import Trainer
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores import Evaluator
 from gantune.scores.score import Score
 from gantune.trial import scorer as module
 from gantune.trial.background import in_background
 from gantune.trial.records import Outcome, RungReport
+from gantune.trial.run import Run
 from gantune.trial.scorer import Scorer
 from gantune.trial.scoring import ScorePolicy
 from tests.examples import in_integration
@@ -72,9 +74,9 @@ class Slow:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._is_awaited, wait = threading.Event(), Scorer.wait
 
-        def waited(scorer: Scorer) -> None:
+        def waited(scorer: Scorer) -> float:
             self._is_awaited.set()
-            wait(scorer)
+            return wait(scorer)
 
         monkeypatch.setattr(Scorer, "wait", waited)
 
@@ -189,15 +191,35 @@ def test_an_error_in_the_background_ends_the_run(
 def test_nothing_is_left_in_the_background_by_a_run_that_breaks(
     run: AnyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = at_speed("slow", monkeypatch)
+    begun, score = at_speed("own", monkeypatch), Evaluator.score
 
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
+    def slowly(self: Evaluator, sample: object, **values: bool) -> Score:
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.3)
+        return score(self, sample, **values)
 
-    monkeypatch.setattr(Scorer, "take_rung", killed)
+    def killed() -> None:
+        if begun:
+            assert not begun[0].done()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Evaluator, "score", slowly)
+    run.heartbeat = killed
     with pytest.raises(KeyboardInterrupt):
         run.train()
     assert [future.done() for future in begun] == [True]
+
+
+def test_without_memory_for_a_copy_a_rung_is_scored_between_steps(
+    run: AnyRun, between: tuple[AnyRun, Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Trainer) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    begun = at_speed("own", monkeypatch)
+    monkeypatch.setattr(Trainer, "frozen_sampler", full)
+    assert run.train().score == between[1].score
+    assert begun == [] and run.content() == between[0].content()
 
 
 def test_memory_that_ends_in_the_background_is_none_of_the_runs_faults(
@@ -228,7 +250,8 @@ def test_steps_that_are_not_replayed_wait_as_settings_are_those_of_the_process(
     run: AnyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run.config = make_config({**CONFIG, **MANY_PHASES})
-    waited, scored, score = list[bool](), threading.Event(), Evaluator.score
+    begun, scored, score = at_speed("own", monkeypatch), threading.Event(), Evaluator.score
+    waited = list[bool]()
 
     def slowly(self: Evaluator, sample: object, **values: bool) -> Score:
         if threading.current_thread() is not threading.main_thread():
@@ -246,7 +269,7 @@ def test_steps_that_are_not_replayed_wait_as_settings_are_those_of_the_process(
     monkeypatch.setattr(Evaluator, "score", slowly)
     monkeypatch.setattr(recorded_step, "float32_computed", of_training)
     run.train()
-    assert waited and all(waited)
+    assert len(begun) == 3 and waited and all(waited)
 
 
 def test_a_users_network_is_asked_between_steps(
@@ -260,7 +283,7 @@ def test_a_users_network_is_asked_between_steps(
     assert begun == []
 
 
-@pytest.mark.parametrize(("seconds", "times"), [(0.0, 0), (1e9, 2)])
+@pytest.mark.parametrize(("seconds", "times"), [(0.0, 0), (1.5, 0), (2.5, 2)])
 def test_a_trial_trains_on_only_where_that_costs_no_more_than_the_score(
     run: AnyRun, monkeypatch: pytest.MonkeyPatch, seconds: float, times: int
 ) -> None:
@@ -271,6 +294,11 @@ def test_a_trial_trains_on_only_where_that_costs_no_more_than_the_score(
         scorers[-1].seconds = seconds
         return True
 
+    record = Run.record
+
+    def at_two_seconds_a_tick(self: Run, tick: dict[str, Any]) -> None:
+        record(self, {**tick, "seconds": 20 * tick["kimg"]})
+
     scorers, init = list[Scorer](), Scorer.__init__
 
     def noted(self: Scorer, *arguments: Any) -> None:
@@ -278,6 +306,7 @@ def test_a_trial_trains_on_only_where_that_costs_no_more_than_the_score(
         scorers.append(self)
 
     monkeypatch.setattr(Scorer, "__init__", noted)
+    monkeypatch.setattr(Run, "record", at_two_seconds_a_tick)
     run.train(took)
     assert len(begun) == times  # never at the first rung, before a score has taken any time
 

@@ -99,7 +99,8 @@ def _warm_up(
     next(ticks)  # builds kernels
     if evaluator is not None:
         evaluator.score(trainer.sample)
-        if trainer.recorded_phases:  # a rung may also be scored on a stream with its own memory
+        # A rung may also be scored on a stream with its own memory.
+        if trainer.recorded_phases and not evaluator.extractor.module.is_users:
             in_background(partial(evaluator.score, trainer.sample), device).result()
     peak = _peak(device)  # a step of a new kind lets peaks begin anew
     begun, shown = time.perf_counter(), trainer.kimg
