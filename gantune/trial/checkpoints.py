@@ -153,10 +153,14 @@ class StateDictStore:
     def save(self, snapshot: Checkpoint, *, is_best: bool) -> None:
         """Begins to write ``last.pt``, then ``best.pt`` if this is the best rung.
 
-        In that order: a run that is killed in between resumes from the best rung itself.
+        In that order: a run that is killed in between resumes from the best rung itself. The first
+        one is written by the end of the call, so that a run which has told of a rung can resume.
         """
         self.flush()
+        is_first = not has_checkpoint(self._folder)
         self._writing = in_background(partial(_write, self._folder, snapshot, is_best=is_best))
+        if is_first:
+            self.flush()
 
     def flush(self) -> None:
         """Waits until all that was saved is on the disk. Raises ``OSError``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +41,34 @@ def test_training_goes_on_while_the_state_of_the_rung_is_written(
         assert may_write.wait(10)
         write_bytes(*arguments)
 
-    monkeypatch.setattr(WRITE, slowly)
     ticks = iter(trainer)
+    next(ticks)
+    store.save(store.snapshot(store.position()), is_best=False)
+    monkeypatch.setattr(WRITE, slowly)
     next(ticks)
     state, weights = checksum(trainer.state_dict()), checksum(trainer.weights.generator_ema)
     store.save(store.snapshot(store.position()), is_best=True)
     kimg = trainer.kimg
     next(ticks)
-    assert not list(tmp_path.glob("*.pt"))
+    assert load_checkpoint(tmp_path / "last.pt").kimg < kimg
+    assert not (tmp_path / "best.pt").exists()
     may_write.set()
     store.flush()
     last, best = load_checkpoint(tmp_path / "last.pt"), load_weights(tmp_path / "best.pt")
     assert (last.kimg, checksum(last.trainer)) == (kimg, state)
     assert (best.kimg, checksum(best.generator_ema)) == (kimg, weights)
+
+
+def test_the_first_state_is_on_the_disk_before_its_rung_is_told(
+    tmp_path: Path, store: StateDictStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(*arguments: Any) -> None:
+        time.sleep(0.1)
+        write_bytes(*arguments)
+
+    monkeypatch.setattr(WRITE, slowly)
+    store.save(store.snapshot(store.position()), is_best=False)
+    assert load_checkpoint(tmp_path / "last.pt").kimg == 0
 
 
 def test_a_full_disk_is_told_at_the_next_rung_or_at_the_end(
@@ -61,8 +77,9 @@ def test_a_full_disk_is_told_at_the_next_rung_or_at_the_end(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(WRITE, full)
     snapshot = store.snapshot(store.position())
+    store.save(snapshot, is_best=False)
+    monkeypatch.setattr(WRITE, full)
     store.save(snapshot, is_best=False)
     with pytest.raises(OSError, match="No space left"):
         store.save(snapshot, is_best=False)

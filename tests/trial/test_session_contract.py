@@ -119,6 +119,33 @@ def test_files_are_whole_where_they_are_sent_with_a_question(
     assert at_rungs == [0.0, 0.0, 0.0]
 
 
+def test_a_run_killed_before_its_rung_is_on_the_disk_repeats_that_rung(
+    run: AnyRun, whole: tuple[AnyRun, Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not run.is_own:
+        pytest.skip("a user's files are whole when the driver is asked")
+    undisturbed, expected = whole
+
+    def killed(*_: object) -> None:
+        raise OSError("never written")
+
+    def answer(report: RungReport) -> bool:
+        monkeypatch.setattr("gantune.gan.checkpoint.write_bytes", killed)
+        if report.rung == 0.5:
+            raise KeyboardInterrupt
+        return True
+
+    with pytest.raises(KeyboardInterrupt):
+        run.train(answer)
+    monkeypatch.undo()
+    assert load_checkpoint(run.folder.last).kimg == run.reports[0].kimg < run.reports[1].kimg
+    run.reports.clear()
+    outcome = run.train()
+    assert [report.rung for report in run.reports] == list(RUNGS)  # asked again about the first
+    assert (outcome.score, outcome.best_kimg) == (expected.score, expected.best_kimg)
+    assert run.content() == undisturbed.content()
+
+
 def test_stop_answer_lost_in_a_kill_is_requested_again(run: AnyRun) -> None:
     run.killed_at(0.25)
     outcome = run.train(lambda report: False)
