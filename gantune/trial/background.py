@@ -18,7 +18,8 @@ def in_background(
     ``device``: ``work`` computes there, in the one thread of that device, which keeps what cuDNN
     has planned, and with as many threads as this one. On a GPU it runs on a stream of its own,
     after all that this thread has given the GPU to do by now, and has ended there once the future
-    is done.
+    is done. Memory that torch keeps for later is kept for one stream alone, so it is given back
+    before and after.
     """
     if device is None:
         executor = ThreadPoolExecutor(1)
@@ -35,6 +36,7 @@ def in_background(
     if device.type != "cuda":
         return _thread(device).submit(computed)
     stream = _stream(device)
+    torch.cuda.empty_cache()
     stream.wait_stream(torch.cuda.current_stream(device))
 
     def on_stream() -> _Result:
@@ -43,6 +45,7 @@ def in_background(
                 return computed()
             finally:
                 stream.synchronize()
+                torch.cuda.empty_cache()
 
     return _thread(device).submit(on_stream)
 
