@@ -338,6 +338,7 @@ def main() -> None:
     parser.add_argument("--against", type=Path, help="root of another checkout of gantune")
     parser.add_argument("--allocator", action="store_true", help="with and without its settings")
     parser.add_argument("--machine", help="the machine in words; by default its CPU or GPU")
+    parser.add_argument("--suffix", default="", help="of the result's name: another machine's")
     parser.add_argument("--side", choices=["plain", "trainer"], help=argparse.SUPPRESS)
     parser.add_argument("--keep-memory", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -370,7 +371,7 @@ def main() -> None:
         f"medians of {given.rounds} alternating rounds of {given.steps} steps in each of "
         f"{STARTS} processes. By `python benchmarks/trainer_speed.py{call}`."
     )
-    write(rows, baseline, text, RESULTS / f"{name}_{device.type}")
+    write(rows, baseline, text, RESULTS / f"{name}_{device.type}{given.suffix}")
 
 
 if __name__ == "__main__":

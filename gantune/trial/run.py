@@ -283,7 +283,13 @@ class Run:
         return not self._is_rival or self.scorer.seconds > self._seconds[-1] - self._seconds[0]
 
     def _finish_rung(self, rung: _Rung, taken: RungScores) -> None:
-        """Writes a rung's scores, saves, draws pictures, and asks whether to continue."""
+        """Keeps a rung, and asks whether to continue."""
+        self._keep_rung(rung, taken)
+        self._rungs = self._rungs[len(rung.due) :]
+        self._ask(rung.due[-1], rung.position, taken.score)
+
+    def _keep_rung(self, rung: _Rung, taken: RungScores) -> None:
+        """Writes a rung's scores, saves, and draws pictures."""
         (due, position, snapshot), score = rung, taken.score
         kimg, is_best = position.kimg, self.judge.is_best(score)
         self.heartbeat()  # saving may take long
@@ -299,8 +305,6 @@ class Run:
             with self._clock.scores():
                 self._checkpoints.flush()
         self.heartbeat()
-        self._rungs = self._rungs[len(due) :]
-        self._ask(due[-1], position, score)
 
     def _ask(self, rung: float, position: Position, score: Score) -> None:
         """Asks whether the run continues after a rung, where it stood at ``position``."""
@@ -360,13 +364,17 @@ class Run:
         return outcome
 
     def close(self) -> None:
-        """Waits for what goes on in the background, whatever becomes of it."""
+        """Waits for what goes on in the background. A rung that is scored there is kept, so that a
+        run which was broken off resumes from it."""
+        rung, self._begun = self._begun, None
         try:
-            self.scorer.close()
-        finally:
-            self._begun = None
-            if (store := self.__dict__.get("_checkpoints")) is not None:
+            if rung is not None:
                 with suppress(Exception):  # the run has ended by another error before
+                    self._keep_rung(rung, self.scorer.take_rung())
+        finally:
+            self.scorer.close()
+            if (store := self.__dict__.get("_checkpoints")) is not None:
+                with suppress(Exception):
                     store.flush()
 
 

@@ -210,6 +210,34 @@ def test_nothing_is_left_in_the_background_by_a_run_that_breaks(
     assert [future.done() for future in begun] == [True]
 
 
+@SPEEDS
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_run_that_is_broken_off_in_the_tick_after_a_rung_resumes_from_that_rung(
+    run: AnyRun,
+    between: tuple[AnyRun, Outcome],
+    monkeypatch: pytest.MonkeyPatch,
+    speed: str,
+    times: int,
+) -> None:
+    begun, (undisturbed, expected) = at_speed(speed, monkeypatch), between
+
+    def interrupted(self: Run, step: Callable[[Run], None] = Run.take_score) -> None:
+        if len(begun) == times and self._begun is not None:
+            raise KeyboardInterrupt
+        step(self)
+
+    with monkeypatch.context() as patches, pytest.raises(KeyboardInterrupt):
+        patches.setattr(Run, "take_score", interrupted)
+        run.train()
+    at = undisturbed.reports[times - 1]
+    assert load_checkpoint(run.folder.last).kimg == run.folder.scores()[-1]["kimg"] == at.kimg
+    run.reports.clear()
+    assert run.train().score == expected.score
+    assert run.reports[0].rung == at.rung  # asked again, as there was no answer
+    assert run.content() == undisturbed.content()
+    assert files(run.folder) == files(undisturbed.folder)
+
+
 def test_without_memory_for_a_copy_a_rung_is_scored_between_steps(
     run: AnyRun, between: tuple[AnyRun, Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
