@@ -31,7 +31,8 @@ from gantune.gan.precision import float32_computed, has_tf32
 from gantune.io.processes import describe_exit
 from gantune.scores.extractors.dinov2 import DinoV2
 from gantune.scores.extractors.random_features import RandomFeatures
-from gantune.trial.devices import available_cores, nvidia_driver_version
+from gantune.trial.cores import available_cores
+from gantune.trial.devices import nvidia_driver_version
 from gantune.trial.process import Process, WorkerConnection, connect, end_all
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"

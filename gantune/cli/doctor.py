@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import tempfile
@@ -153,8 +152,10 @@ def _packages() -> Iterator[Finding]:
 
 
 def _cpu() -> Iterator[Finding]:
-    cores = len(os.sched_getaffinity(0))
-    yield Finding("CPU", "ok", f"{cores} cores for this process, {_bf16('cpu')}")
+    from gantune.trial.cores import available_cores
+
+    cores = count(available_cores(), "core")
+    yield Finding("CPU", "ok", f"{cores} for this process, {_bf16('cpu')}")
     yield Finding("allocator", "ok", keep_freed_memory())
 
 

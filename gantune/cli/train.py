@@ -69,7 +69,7 @@ def train(
     ] = "auto",
     threads: Annotated[
         int | None,
-        Option(metavar="N", help="Threads on the CPU.", show_default="one for each core"),
+        Option(metavar="N", help="Threads on the CPU.", show_default="one for each free core"),
     ] = None,
     trust: Trust = False,
 ) -> None:

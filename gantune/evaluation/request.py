@@ -20,7 +20,7 @@ from gantune.scores.features import Extractor
 from gantune.scores.sample_sources import GeneratorSamples, ImageSamples, Samples
 from gantune.scores.score import Protocol
 from gantune.space.settings import Objective
-from gantune.trial.devices import available_cores
+from gantune.trial.cores import available_cores, thread_count
 
 _SMALLEST, _LARGEST = 4, 1024  # pixels; as in ``DataConfig``
 
@@ -166,7 +166,9 @@ def find_provenance(checkpoint: Path) -> tuple[Protocol, int] | None:
     if search.info.exists() and not home.extractor.exists():
         return read_protocol(search), search.read_info().threads_per_worker
     final = [line for line in home.scores() if line["rung"] is None]
-    return (read_score(home.path, final[-1]).protocol, available_cores()) if final else None
+    if not final:
+        return None
+    return read_score(home.path, final[-1]).protocol, thread_count(None, available_cores())
 
 
 def common_extractor(

@@ -1,4 +1,4 @@
-"""Devices and CPU cores: which there are, and what torch's errors about a GPU mean."""
+"""Devices: which there are, and what torch's errors about a GPU mean."""
 
 import logging
 import os
@@ -25,24 +25,6 @@ _FOR_TRAINING = (
     "for two processes on the CPU"
 )
 _log = logging.getLogger(__name__)
-
-
-def available_cores() -> int:
-    """How many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
-def thread_count(wanted: int | None, cores: int) -> int:
-    """How many CPU threads one training takes; ``None``: one for each of so many cores.
-
-    Raises ``DeviceError`` for fewer than one, and for more than there are cores.
-    """
-    if wanted is not None and not 1 <= wanted <= cores:
-        limits = f"1 to {cores}" if cores > 1 else "1"
-        raise DeviceError(
-            f"--threads {wanted}: give {limits}, as this process may use {count(cores, 'core')}"
-        )
-    return wanted or cores
 
 
 # ---- Which GPUs there are -----------------------------------------------------------------------

@@ -24,7 +24,8 @@ from gantune.gan.ranks import Ranks
 from gantune.io.formatting import setting_duration
 from gantune.io.processes import describe_exit
 from gantune.io.trust import allowances
-from gantune.trial.devices import available_cores, explain_gpu_error, thread_count
+from gantune.trial.cores import available_cores, thread_count
+from gantune.trial.devices import explain_gpu_error
 from gantune.trial.process import Message, Process, Progress, end_all
 from gantune.trial.records import Outcome
 

@@ -22,7 +22,8 @@ from gantune.run_folder.trial import TrialFolder, write_initial_weights
 from gantune.scores.text import held_out_text
 from gantune.trial import external
 from gantune.trial.checkpoint_files import remove_backups
-from gantune.trial.devices import available_cores, thread_count, training_devices
+from gantune.trial.cores import SharedCores, available_cores, may_change_threads, thread_count
+from gantune.trial.devices import training_devices
 from gantune.trial.plan import Plan, check_protocols, plan_builtin, plan_external
 from gantune.trial.rank_group import train_in_group
 from gantune.trial.records import (
@@ -61,7 +62,8 @@ def train(
     ``run``: folder of the search whose extractor, sample counts and stability are used, so that
     scores compare with its own; by default the one that ``out`` lies in. ``observer`` receives
     messages and progress; silent by default. ``device``: one, or several GPUs that share each
-    batch, such as ``cuda:0,1``. ``threads``: of the CPU, by default one for each core.
+    batch, such as ``cuda:0,1``. ``threads``: of the CPU, by default what ``OMP_NUM_THREADS`` says,
+    else one for each core that other processes leave free, so that the number may change.
 
     Raises ``RunError`` if ``out`` holds a training already and ``resume`` is not set, or one of
     another config or start and it is, ``CheckpointError`` if there is nothing to resume from, or
@@ -155,13 +157,18 @@ def train_here(
             _record(plan, folder, log)
             if plan.real is not None:
                 log.message(plan.real.found)
+            beat = heartbeat
+            is_ours = isinstance(config, TrialConfig) and device.type == "cpu" and ranks is ALONE
+            if is_ours and may_change_threads(threads):
+                cores = SharedCores(torch.get_num_threads(), log)
+                beat = cores.look
             session = Session(
                 Assignment("training", plan.config, RUNGS, plan.setup.stability),
                 folder,
                 device,
                 policy,
                 partial(_say_score, log),
-                heartbeat,
+                beat,
                 observer=log,
                 must_resume=resume,
             )

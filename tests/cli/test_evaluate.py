@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -205,7 +204,6 @@ def test_a_checkpoint_is_found_by_file_folder_and_number(
     from gantune.config import make_config
     from tests.trial.runs import CONFIG
 
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
     (tmp_path / "space.yaml").write_text("objective: {samples: 64, rung_samples: 32}\ntrial: {}\n")
     outcome = gantune.train(make_config(CONFIG | {"kimg": 0.2}), out=tmp_path / "mine")
     assert outcome.score is not None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +27,6 @@ from tests.trial.runs import CONFIG
 from tests.tuner.searches import SPACE
 
 FEW = "objective: {samples: 300, rung_samples: 32}\ntrial: {}\n"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_core() -> Iterator[None]:
-    """Threads that wait for each other on a busy machine take minutes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "sched_getaffinity", lambda process: {0})
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,6 @@ from gantune.trial.devices import (
     find_devices,
     find_gpus,
     last_error,
-    thread_count,
     training_devices,
 )
 
@@ -68,14 +67,6 @@ def test_gpus_of_different_kinds_share_no_training() -> None:
         training_devices("cuda:1,2")
 
     assert find_devices("cpu") == ["cpu"]
-
-
-@pytest.mark.parametrize(("cores", "limits"), [(1, "give 1, .* 1 core$"), (3, "give 1 to 3, .* 3")])
-def test_threads_are_from_one_to_the_number_of_cores(cores: int, limits: str) -> None:
-    assert thread_count(None, cores) == thread_count(cores, cores) == cores
-    for wanted in (-1, 0, cores + 1):
-        with pytest.raises(DeviceError, match=f"--threads {wanted}: {limits}"):
-            thread_count(wanted, cores)
 
 
 @pytest.mark.parametrize("name", ["cpu:0,0", "cuda:1,1"])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,14 +26,6 @@ from tests.trial.runs import CONFIG
 
 FEW = "objective: {samples: 64, rung_samples: 32}\ntrial: {}\n"
 """A space whose scores need few samples."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_core() -> Iterator[None]:
-    """Threads that wait for each other on a busy machine take minutes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "sched_getaffinity", lambda process: {0})
-        yield
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +84,7 @@ def test_a_training_uses_the_threads_that_it_is_given(
             raise KeyboardInterrupt
 
     monkeypatch.setattr("gantune.trial.train.available_cores", lambda: 2)
+    monkeypatch.delenv("OMP_NUM_THREADS")
     config = make_config(CONFIG)
     for threads in (1, None):
         with pytest.raises(KeyboardInterrupt):

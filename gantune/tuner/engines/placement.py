@@ -18,7 +18,8 @@ from gantune.errors import ConfigError, DeviceError, TrainingError
 from gantune.events import Observer
 from gantune.io.processes import describe_exit
 from gantune.space import SearchSpace
-from gantune.trial.devices import available_cores, device_kind, explain_gpu_error, last_error
+from gantune.trial.cores import available_cores
+from gantune.trial.devices import device_kind, explain_gpu_error, last_error
 from gantune.trial.process import Process, end_all
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gantune.gan.networks import build_networks
@@ -134,11 +135,12 @@ def test_it_equals_torchs_spectral_norm(kind: type[nn.Module]) -> None:
     theirs.load_state_dict(ours.state_dict())
     add_spectral_norm(ours)
     spectral_norm(theirs)
+    ours.double(), theirs.double()
     norm: Any = ours.parametrizations.weight[0]  # type: ignore[index]
     reference: Any = theirs.parametrizations.weight[0]  # type: ignore[index]
-    reference._u.copy_(norm.u)
-    reference._v.copy_(norm.v)
-    images, gradients = torch.randn(2, 3, 8, 8), []
+    reference._u.copy_(normalize(norm.u, dim=0))  # to the last digit of double precision too
+    reference._v.copy_(normalize(norm.v, dim=0))
+    images, gradients = torch.randn(2, 3, 8, 8).double(), []
     for layer in (ours.eval(), theirs.eval()):  # torch iterates in the other order
         (layer(images).square().sum() + layer(-images).sum()).backward()
         gradients.append(layer.parametrizations.weight.original.grad)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from itertools import pairwise
 from multiprocessing import Pipe
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from gantune.errors import DeviceError, TrainingError
 from gantune.events import Observer
+from gantune.trial.cores import available_cores
 from gantune.tuner.engines import placement as placement_module
 from gantune.tuner.engines.placement import (
     Memory,
@@ -33,7 +33,7 @@ from gantune.tuner.options import Options
 from gantune.tuner.prepare import Search, prepare
 from tests.tuner.own_trainers import SCORED, write_own
 
-CORES = len(os.sched_getaffinity(0))
+CORES = available_cores()
 
 SPACE = """
 study: tiny
@@ -95,7 +95,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Probe, int]]:
     kinds = {"cuda:0": "H100", "cuda:1": "H100", "cuda:2": "T4"}
     monkeypatch.setattr(placement_module, "measure", canned)
     monkeypatch.setattr(placement_module, "device_kind", lambda device: kinds[device])
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(32)))
+    monkeypatch.setattr(placement_module, "available_cores", lambda: 32)
     return probes
 
 
@@ -139,7 +139,7 @@ def test_at_most_as_many_workers_as_cores_and_runs(
     runs: int,
     most: int,
 ) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
+    monkeypatch.setattr(placement_module, "available_cores", lambda: cores)
     placed = on(search, "cuda:0", "cuda:1", most=runs).measured(None, Observer()).placement
     assert [found for _, found in server] == ([most] if most > 1 else [])
     if most == 1:
@@ -195,7 +195,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(placement_module, "_Training", CannedTraining)
     monkeypatch.setattr(placement_module, "device_kind", lambda device: "H100")
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(32)))
+    monkeypatch.setattr(placement_module, "available_cores", lambda: 32)
     return set_answers
 
 

@@ -19,7 +19,7 @@ from gantune.errors import RunError, first_line
 from gantune.events import Observer
 from gantune.io.processes import Reaper, descendants, environment
 from gantune.run_folder.run import RunFolder
-from gantune.trial.devices import available_cores
+from gantune.trial.cores import available_cores
 
 AUTH_MODE = "RAY_AUTH_MODE"
 _AUTH_TOKEN = "RAY_AUTH_TOKEN"  # Ray takes it before RAY_AUTH_TOKEN_PATH and ~/.ray/auth_token
