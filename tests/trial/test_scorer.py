@@ -366,10 +366,12 @@ def test_on_a_gpu_the_score_is_that_of_the_weights_at_the_rung(
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
     yield
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
-        left = [one for one in threading.enumerate() if "ThreadPool" in one.name]
+        new = set(threading.enumerate()) - before
+        left = [one for one in new if "ThreadPool" in one.name]
         if not left:
             return
         time.sleep(0.01)
