@@ -4,7 +4,8 @@
 
 It trains on noise, and searches on scikit-learn's digits, so it needs no network. Compiled networks
 come last, as a compiler takes minutes. Each row of a table has processes of its own, which end at
-the deadline, and it is written at once. Parts that were not asked for keep their figures.
+the deadline, and it is written at once. Parts that were not asked for keep their figures, and so
+do rows for which no time was left.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from benchmarks.publish import Report, describe_machine, table
 from benchmarks.rung_cost import ALL, FILES, WAITS, WAYS
 from benchmarks.search_overhead import measure as measure_search
 from benchmarks.ways import Ours, Plain, Sizes, Train, make
-from gantune.errors import summarize_error
+from gantune.errors import DeviceError, summarize_error
 from gantune.gan.precision import float32_computed, has_tf32
 from gantune.io.processes import describe_exit
 from gantune.scores.extractors.dinov2 import DinoV2
 from gantune.scores.extractors.random_features import RandomFeatures
 from gantune.trial.cores import available_cores
-from gantune.trial.devices import nvidia_driver_version
+from gantune.trial.devices import nvidia_driver_version, training_devices
 from gantune.trial.process import Process, WorkerConnection, connect, end_all
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -232,26 +233,28 @@ def receive(processes: list[Process], sent: list[Cells], until: float, late: str
 
 def derived(part: str, row: Cells, first: Cells) -> Cells:
     """What follows from the cells of a row. ``first``: the first row of its table."""
-    ratios = [(f"{a} beside {b}", row[a], row[b]) for a, b in RATIOS.get(part, ())]
+    ratios = [(f"{a} ÷ {b}", row[a], row[b]) for a, b in RATIOS.get(part, ())]
     if part == "workers":
         ratios.append(("trials an hour", row[IMAGES], TRIAL_KIMG / 3.6))
-        ratios.append(("beside the first", row[IMAGES], first[IMAGES]))
+        ratios.append(("÷ the first row", row[IMAGES], first[IMAGES]))
     are_numbers = {name: isinstance(a, float) and isinstance(b, float) for name, a, b in ratios}
     return {name: a / b if are_numbers[name] else "-" for name, a, b in ratios}
+
+
+def shown(part: str, column: str, value: Any) -> str:
+    """A cell of a table."""
+    if not isinstance(value, float):
+        return str(value).replace("|", "/")[:200]
+    return format(value, ".0%" if part == "search" else ".2f" if "÷" in column else ",.0f")
 
 
 def section(part: str, found: dict[str, Any], machine: str) -> str:
     """The table of a part, with its title."""
 
-    def text(column: str, value: Any) -> str:
-        if not isinstance(value, float):
-            return str(value).replace("|", "/")[:200]
-        return format(value, ".0%" if part == "search" else ".2f" if "beside" in column else ",.0f")
-
     rows: list[Cells] = found["rows"]
     other = "" if found["machine"] == machine else f" This is another machine: {found['machine']}"
     head = [f">{name}" if index else name for index, name in enumerate(rows[0])]
-    lines = table(head, ([text(*item) for item in row.items()] for row in rows))
+    lines = table(head, ([shown(part, *item) for item in row.items()] for row in rows))
     return f"{TITLES[part]} This part took {found['seconds']:.0f} s.{other}\n\n{lines}"
 
 
@@ -273,9 +276,13 @@ def main(arguments: Sequence[str] | None = None, sizes: Sizes | None = None) -> 
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
     parser.add_argument("--out", type=Path, help="folder of the results instead of results/")
     given = parser.parse_args(arguments)
-    device, until = torch.device(given.device), begun + 60 * given.minutes
-    if device.type == "cuda" and not torch.cuda.is_available():
+    if given.device.startswith("cuda") and not torch.cuda.is_available():
         raise SystemExit("no CUDA device here; --device cpu tries the script itself")
+    try:
+        device = torch.device(training_devices(given.device)[0])
+    except DeviceError as error:
+        raise SystemExit(str(error)) from None
+    until = begun + 60 * given.minutes
     sizes = sizes or Sizes(device)
     bad = ("failed", "not recorded") if device.type == "cuda" else ("failed",)
     places = {"folder": given.out, "page": given.out / "none"} if given.out else {"page": PAGE}
@@ -283,16 +290,21 @@ def main(arguments: Sequence[str] | None = None, sizes: Sizes | None = None) -> 
     tree = report.read() | {"machine": machine}
     for part in filter(given.parts.__contains__, parts):
         started, rows = time.monotonic(), list[Cells]()
+        before = tree.get(part, {"machine": machine, "rows": []})
+        kept = before["rows"] if before["machine"] == machine else []
         print(f"{part}: begins after {started - begun:.0f} s", file=sys.stderr, flush=True)
         for job in all_jobs(sizes)[part]:
             row, why = measure(job, sizes, until)
+            if all(row[name] == NO_TIME for name in job.columns):
+                row = next((old for old in kept if job.first.items() <= old.items()), row)
             rows.append(row | derived(part, row, rows[0] if rows else row))
             seconds = round(time.monotonic() - started, 1)
             tree[part] = {"machine": machine, "seconds": seconds, "rows": rows}
             tables = (section(name, tree[name], machine) for name in parts if name in tree)
             text = "\n\n".join([f"{machine} By `python -m benchmarks.gpu`.", *tables])
-            report.write(tree, "gantune on a GPU", text)
-            print(f"{part}: {row}", file=sys.stderr, flush=True)
+            report.write(tree, f"gantune on a {device.type.replace('cuda', 'gpu').upper()}", text)
+            cells = "; ".join(f"{name} {shown(part, name, row[name])}" for name in row)
+            print(f"{part}: {cells}", file=sys.stderr, flush=True)
             texts = dict.fromkeys([why, *map(str, row.values())])
             failures += [f"{part}: {text}" for text in texts if text.startswith(bad)]
         print(f"\n{machine} {section(part, tree[part], machine)}\n", flush=True)

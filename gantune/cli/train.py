@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from typer import Argument, Option
 
-from gantune.cli.console import Trust, make_console, typed_command
+from gantune.cli.console import Trust, interrupt_on_signals, make_console, typed_command
 from gantune.cli.data_settings import DataSettings, found_again, read_settings, with_data
 from gantune.errors import MissingSourceError, RunError, TrainingError
 from gantune.io.allocator import keep_freed_memory
@@ -112,30 +112,31 @@ def train(
         chosen = with_data(chosen, data, read_settings(settings))
     run = default.parent if (default.parent / "run.json").exists() else None
     keep_freed_memory()
-    try:
-        with Terminal(make_console()) as terminal:
-            outcome = train_config(
-                chosen,
-                out=folder,
-                resume=resume,
-                start_from=start,
-                device=device,
-                threads=threads,
-                run=run,
-                observer=terminal,
-            )
-    except MissingSourceError as error:
-        if data is not None:
-            raise
-        raise MissingSourceError(
-            f"{start if config is None else path}: data.source: {error}; if the images moved, name "
-            "their new place with --data"
-        ) from None
-    except KeyboardInterrupt:
-        print(f"stopped; {_what_is_kept(folder, is_external)}")
-        raise typer.Exit(130) from None
-    except TrainingError as error:
-        raise TrainingError(f"{error}\n{_what_is_kept(folder, is_external)}") from None
+    with interrupt_on_signals() as received:
+        try:
+            with Terminal(make_console()) as terminal:
+                outcome = train_config(
+                    chosen,
+                    out=folder,
+                    resume=resume,
+                    start_from=start,
+                    device=device,
+                    threads=threads,
+                    run=run,
+                    observer=terminal,
+                )
+        except MissingSourceError as error:
+            if data is not None:
+                raise
+            raise MissingSourceError(
+                f"{start if config is None else path}: data.source: {error}; if the images moved, "
+                "name their new place with --data"
+            ) from None
+        except KeyboardInterrupt:
+            print(f"stopped; {_what_is_kept(folder, is_external)}")
+            raise typer.Exit(received.exit_code) from None
+        except TrainingError as error:
+            raise TrainingError(f"{error}\n{_what_is_kept(folder, is_external)}") from None
     if outcome.ending != "completed":
         if outcome.verdict is not None and not is_external and config is not None:
             given = [
@@ -159,7 +160,7 @@ def train(
 def _what_is_kept(folder: Path, is_external: bool) -> str:
     """How a training that has stopped is resumed, if it can be."""
     if not (folder / ("last" if is_external else "last.pt")).exists():
-        return "nothing kept"
+        return "there is no checkpoint yet, so the next start is from scratch"
     return f"resume with: {typed_command().removesuffix(' --resume')} --resume"
 
 

@@ -23,18 +23,18 @@ def available_cores() -> int:
     return int(joblib.cpu_count())
 
 
-def thread_count(wanted: int | None, cores: int) -> int:
-    """How many CPU threads one training takes; ``None``: what ``OMP_NUM_THREADS`` says, else one
-    for each of so many cores.
+def thread_count(wanted: int | None, cores: int, devices: int = 1) -> int:
+    """How many CPU threads one training takes, on each of ``devices``, which share the cores;
+    ``None``: what ``OMP_NUM_THREADS`` says, else one for each core.
 
     Raises ``DeviceError`` for fewer than one, and for more than there are cores.
     """
-    if wanted is not None and not 1 <= wanted <= cores:
-        limits = f"1 to {cores}" if cores > 1 else "1"
-        raise DeviceError(
-            f"--threads {wanted}: give {limits}, as this process may use {count(cores, 'core')}"
-        )
-    return wanted or min(_user_threads() or cores, cores)
+    most = max(1, cores // devices)
+    if wanted is not None and not 1 <= wanted <= most:
+        limits = f"1 to {most}" if most > 1 else "1"
+        share = "this process may use" if devices == 1 else f"{devices} devices share"
+        raise DeviceError(f"--threads {wanted}: give {limits}, as {share} {count(cores, 'core')}")
+    return wanted or min(_user_threads() or most, most)
 
 
 def may_change_threads(wanted: int | None) -> bool:

@@ -96,6 +96,11 @@ def plan_builtin(
     training. The other arguments and the errors are those of ``train``.
     """
     if resume:
+        if not has_checkpoint(folder):
+            raise CheckpointError(
+                f"{folder.last}: no such file, so there is nothing to resume from; leave "
+                "--resume out"
+            )
         newest_checkpoint(folder)  # a damaged one is an error here, not a reason to start over
     else:
         _check_free(folder, holds_training=has_checkpoint(folder))

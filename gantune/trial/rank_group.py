@@ -72,8 +72,7 @@ def train_in_group(
     ``TrainingError`` where a process dies, fails or hangs, and every error that the first one
     raises for the user.
     """
-    share = max(1, available_cores() // len(devices))
-    threads = thread_count(arguments["threads"], share)
+    threads = thread_count(arguments["threads"], available_cores(), len(devices))
     if devices[0] != "cpu":
         observer.message(
             "on several GPUs training steps are not recorded as CUDA graphs, so a small network "

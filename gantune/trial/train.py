@@ -139,7 +139,7 @@ def train_here(
     """``train_config`` on one device, in this process: the first of ``ranks``."""
     folder = TrialFolder(Path(out))
     source = RunFolder(Path(run) if run else folder.path.parent)
-    with torch_threads(thread_count(threads, max(1, available_cores() // ranks.count))):
+    with torch_threads(thread_count(threads, available_cores(), ranks.count)):
         with LoggingBridge(observer):
             if isinstance(config, ExternalConfig):
                 plan = plan_external(config, source, folder, resume, start_from, observer)

@@ -91,13 +91,13 @@ def test_steps_workers_and_scoring_are_measured_and_written(
     assert min(steps[way] for way in ("plain loop", "each, fp32", "each, bf16")) > 0
     unrecorded = "not recorded: the device has no CUDA graphs"
     assert steps["recorded, fp32"] == steps["recorded, bf16"] == unrecorded
-    assert steps["recorded, fp32 beside each, fp32"] == "-"
+    assert steps["recorded, fp32 ÷ each, fp32"] == "-"
     plain, *ours = tree["workers"]["rows"]
     assert [row["processes"] for row in (plain, *ours)] == [1, 1, 2]
     assert plain["steps"] == "each" and all(row["steps"] == unrecorded for row in ours)
     assert plain["trials an hour"] == pytest.approx(plain["images a second"] * 3.6 / 40)
     ratio = ours[1]["images a second"] / plain["images a second"]
-    assert ours[1]["beside the first"] == pytest.approx(ratio)
+    assert ours[1]["÷ the first row"] == pytest.approx(ratio)
     (rungs,) = tree["rungs"]["rows"]
     assert min(rungs["rungs waited for"], rungs["files beside"]) > 0
     assert rungs["scores and files beside"] == unrecorded
@@ -116,6 +116,25 @@ def test_steps_workers_and_scoring_are_measured_and_written(
 def test_the_search_is_measured(tmp_path: Path) -> None:
     (row,) = run(tmp_path, "--parts", "search")["search"]["rows"]
     assert sum(row[name] for name in gpu.SHARES) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_row_for_which_no_time_is_left_keeps_its_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs(monkeypatch, scoring=Job({"network": "one"}, good, ["speed"]))
+    rows = [{"network": "one", "speed": 5.0}, {"network": "two", "speed": 6.0}]
+    tree = {"machine": gpu.describe(torch.device("cpu")), "seconds": 1.0, "rows": rows}
+    (tmp_path / "gpu_cpu.json").write_text(json.dumps({"scoring": tree}))
+    assert run(tmp_path, "--minutes", "0", "--parts", "scoring")["scoring"]["rows"] == rows[:1]
+    tree["machine"] = "another"
+    (tmp_path / "gpu_cpu.json").write_text(json.dumps({"scoring": tree}))
+    (row,) = run(tmp_path, "--minutes", "0", "--parts", "scoring")["scoring"]["rows"]
+    assert row == {"network": "one", "speed": NO_TIME}
+
+
+def test_an_unknown_device_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="--device gpu: unknown"):
+        gpu.main(["--device", "gpu", "--out", str(tmp_path)])
 
 
 @pytest.mark.integration

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -61,13 +64,30 @@ def test_an_interrupted_training_says_how_to_resume(
     monkeypatch.setattr(training, "train_config", train)
     (tmp_path / "mine.yaml").write_text("seed: 5\n")
     code, text, _ = run("train", "mine.yaml")
-    assert code == 130 and "nothing kept" in text
+    assert code == 130 and "stopped; there is no checkpoint yet" in text
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/last.pt").touch()
     code, text, _ = run("train", "mine.yaml", "--kimg", "400")
     assert code == 130 and "resume with: gantune train mine.yaml --kimg 400 --resume" in text
     code, _, error = run("train", "mine.yaml", "--kimg", "-1")
     assert code == 2 and "kimg" in error
+
+
+def test_a_training_that_a_scheduler_ends_says_how_to_resume(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from gantune.trial import train as training
+
+    def train(config: Any, **options: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    monkeypatch.setattr(training, "train_config", train)
+    (tmp_path / "mine.yaml").write_text("seed: 5\n")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/last.pt").touch()
+    code, text, _ = run("train", "mine.yaml")
+    assert code == 143 and text == "stopped; resume with: gantune train mine.yaml --resume\n"
 
 
 def test_a_training_on_several_devices_that_fails_says_how_to_resume(
@@ -81,7 +101,10 @@ def test_a_training_on_several_devices_that_fails_says_how_to_resume(
     monkeypatch.setattr(training, "train_config", train)
     (tmp_path / "mine.yaml").write_text("seed: 5\n")
     command = ("train", "mine.yaml", "--device", "cuda:0,1")
-    assert run(*command)[::2] == (1, "rank 1 on cuda:1 died\nnothing kept\n")
+    assert run(*command)[::2] == (
+        1,
+        "rank 1 on cuda:1 died\nthere is no checkpoint yet, so the next start is from scratch\n",
+    )
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/last.pt").touch()
     assert f"\nresume with: gantune {' '.join(command)} --resume\n" in run(*command)[2]

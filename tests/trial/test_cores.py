@@ -36,6 +36,13 @@ def test_threads_are_from_one_to_the_number_of_cores(cores: int, limits: str) ->
             thread_count(wanted, cores)
 
 
+def test_devices_share_the_cores() -> None:
+    assert thread_count(None, 5, 2) == 2
+    assert thread_count(None, 2, 3) == 1
+    with pytest.raises(DeviceError, match=r"^--threads 2: give 1, as 2 devices share 3 cores$"):
+        thread_count(2, 3, 2)
+
+
 @pytest.mark.parametrize(
     ("text", "threads"), [("2", 2), ("3,1", 3), ("9", 4), ("", 4), ("0", 4), ("-1", 4), ("all", 4)]
 )

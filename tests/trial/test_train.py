@@ -85,6 +85,7 @@ def test_a_training_uses_the_threads_that_it_is_given(
 
     monkeypatch.setattr("gantune.trial.train.available_cores", lambda: 2)
     monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr("gantune.trial.train.SharedCores.look", lambda _: None)
     config = make_config(CONFIG)
     for threads in (1, None):
         with pytest.raises(KeyboardInterrupt):
