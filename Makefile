@@ -101,7 +101,7 @@ bench: setup
 # These run even if a measurement failed, and the exit status is that of both.
 bench-gpu: setup
 	status=0; \
-	$(BIN)/python -m benchmarks.gpu || status=1; \
+	$(BIN)/python -m benchmarks.gpu --minutes 8 || status=1; \
 	$(BIN)/python -m pytest -q -rs -m gpu || status=1; \
 	exit $$status
 

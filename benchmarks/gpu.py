@@ -44,7 +44,11 @@ NO_TIME = "not measured: no time left"
 COMPILE = ("plain loop", "compiled")
 STEPS = ("plain loop", *(f"{kind}, {p}" for p in ("fp32", "bf16") for kind in ("each", "recorded")))
 RATIOS = {
-    "steps": [("recorded, fp32", "each, fp32"), ("recorded, fp32", "plain loop")],
+    "steps": [
+        ("recorded, fp32", "each, fp32"),
+        ("recorded, fp32", "plain loop"),
+        ("recorded, bf16", "recorded, fp32"),
+    ],
     "compile": [("compiled", "plain loop")],
     "rungs": [(ALL, WAITS), (FILES, WAITS)],
 }

@@ -142,6 +142,7 @@ def release_memory(device: torch.device) -> None:
     gc.collect()
     return_freed_memory()
     if device.type == "cuda":
+        torch.cuda.synchronize(device)  # replays may be under way
         torch.cuda.empty_cache()
 
 

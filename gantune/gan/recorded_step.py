@@ -103,6 +103,8 @@ class CudaGraphs:
         return graph
 
     def forget(self) -> None:
+        # Replays may be under way: memory that can grow is given back without waiting for them.
+        torch.cuda.synchronize(self._device)
         torch.cuda.empty_cache()  # what the pool held is of use to others only then
         self._pool, self._checked = torch.cuda.graph_pool_handle(), 0
 

@@ -236,10 +236,10 @@ class DeviceKind:
 
     model: str
     memory: int
-    """Bytes."""
+    """GiB: of equal GPUs one may have some MiB less than the other."""
 
     def __str__(self) -> str:
-        return f"{self.model}, {self.memory / 2**30:.1f} GiB"
+        return f"{self.model}, {self.memory} GiB"
 
 
 def device_kind(device: str) -> DeviceKind:
@@ -247,7 +247,7 @@ def device_kind(device: str) -> DeviceKind:
     import torch
 
     found = torch.cuda.get_device_properties(device)
-    return DeviceKind(found.name, found.total_memory)
+    return DeviceKind(found.name, round(found.total_memory / 2**30))
 
 
 # ---- What errors mean ---------------------------------------------------------------------------

@@ -356,6 +356,8 @@ class Run:
 
     def out_of_memory(self) -> Outcome:
         """The outcome of a run that the device has no memory for."""
+        with suppress(Exception):
+            self.take_score()  # of a rung before
         self.close()
         error = out_of_memory_text(self.config, self.device)
         outcome = Outcome(ending="out_of_memory", error=error, **self._spent(self.position))

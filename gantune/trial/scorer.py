@@ -121,7 +121,7 @@ class Scorer:
     def wait(self) -> float:
         """Waits until nothing is scored in the background. Seconds after the end of all that
         training has given a GPU to do: only these are of scoring."""
-        if self._begun is None:
+        if self._begun is None or self._begun[1].done():
             return 0.0
         if self._device.type == "cuda":
             torch.cuda.current_stream(self._device).synchronize()

@@ -45,7 +45,7 @@ def test_cpu_is_always_available() -> None:
 def _three_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["H200", "H200", "T4"]
     found = {
-        f"cuda:{i}": SimpleNamespace(name=name, total_memory=len(name) << 34)
+        f"cuda:{i}": SimpleNamespace(name=name, total_memory=(len(name) << 34) - (i << 20))
         for i, name in enumerate(names)
     }
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -63,7 +63,7 @@ def test_one_training_takes_several_devices_only_where_they_are_listed() -> None
 
 @pytest.mark.usefixtures("_three_gpus")
 def test_gpus_of_different_kinds_share_no_training() -> None:
-    with pytest.raises(DeviceError, match=r"cuda:1: H200, 64.0 GiB; cuda:2: T4, 32.0 GiB"):
+    with pytest.raises(DeviceError, match=r"cuda:1: H200, 64 GiB; cuda:2: T4, 32 GiB"):
         training_devices("cuda:1,2")
 
     assert find_devices("cpu") == ["cpu"]

@@ -238,6 +238,25 @@ def test_a_run_that_is_broken_off_in_the_tick_after_a_rung_resumes_from_that_run
     assert files(run.folder) == files(undisturbed.folder)
 
 
+def test_a_rung_is_told_where_memory_ends_in_the_tick_after_it(
+    run: AnyRun, between: tuple[AnyRun, Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, take = at_speed("slow", monkeypatch), Run.take_score
+
+    def full(self: Run) -> None:
+        monkeypatch.setattr(Run, "take_score", take)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def after_a_rung(self: Run) -> None:
+        full(self) if begun else take(self)
+
+    monkeypatch.setattr(Run, "take_score", after_a_rung)
+    assert run.train().ending == "out_of_memory"
+    (report,), expected = run.reports, between[0].reports[0]
+    assert (report.rung, report.score) == (expected.rung, expected.score)
+    assert load_checkpoint(run.folder.last).kimg == report.kimg
+
+
 def test_without_memory_for_a_copy_a_rung_is_scored_between_steps(
     run: AnyRun, between: tuple[AnyRun, Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
