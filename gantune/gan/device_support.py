@@ -142,8 +142,14 @@ def release_memory(device: torch.device) -> None:
     gc.collect()
     return_freed_memory()
     if device.type == "cuda":
-        torch.cuda.synchronize(device)  # replays may be under way
-        torch.cuda.empty_cache()
+        return_gpu_memory(device)
+
+
+def return_gpu_memory(device: torch.device) -> None:
+    """Gives a GPU's unused memory back once all work on it has ended: replays may be under way, and
+    torch does not wait for them where its segments can grow."""
+    torch.cuda.synchronize(device)
+    torch.cuda.empty_cache()
 
 
 def out_of_memory_text(config: AnyConfig, device: torch.device) -> str:

@@ -16,7 +16,7 @@ from typing import ClassVar, Literal, Protocol
 import torch
 
 from gantune.errors import first_line
-from gantune.gan.device_support import not_recorded_text
+from gantune.gan.device_support import not_recorded_text, return_gpu_memory
 from gantune.gan.precision import float32_computed
 from gantune.gan.statistics import TickStatistics
 
@@ -103,9 +103,7 @@ class CudaGraphs:
         return graph
 
     def forget(self) -> None:
-        # Replays may be under way: memory that can grow is given back without waiting for them.
-        torch.cuda.synchronize(self._device)
-        torch.cuda.empty_cache()  # what the pool held is of use to others only then
+        return_gpu_memory(self._device)  # what the pool held is of use to others only then
         self._pool, self._checked = torch.cuda.graph_pool_handle(), 0
 
     def _check_room(self) -> None:

@@ -213,10 +213,16 @@ def _write(folder: TrialFolder, snapshot: Checkpoint, *, is_best: bool) -> None:
 def newest_checkpoint(folder: TrialFolder) -> Checkpoint:
     """``last.pt``, or ``previous.pt`` where that is damaged or missing.
 
-    Raises the ``CheckpointError`` of ``last.pt`` where neither is whole.
+    Raises ``CheckpointError`` where there is neither, and that of ``last.pt`` where neither is
+    whole.
     """
+    paths = _existing(folder)
+    if not paths:
+        raise CheckpointError(
+            f"{folder.last}: no such file, so there is nothing to resume from; leave --resume out"
+        )
     refused: CheckpointError | None = None
-    for path in _existing(folder) or [folder.last]:
+    for path in paths:
         try:
             return load_checkpoint(path)
         except CheckpointError as error:

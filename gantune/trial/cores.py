@@ -100,11 +100,11 @@ class SharedCores:
 
     def look(self) -> None:
         """Sets torch's number of threads by how the last second went; to be called often."""
-        import torch  # not where a search only counts cores
-
         before = self._before
         if before is None or time.monotonic() - before.now < _PERIOD:
             return
+        import torch  # not where a search only counts cores
+
         self._before = spent = _Spent.so_far()
         if spent is None:
             return

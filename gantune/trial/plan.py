@@ -95,20 +95,15 @@ def plan_builtin(
     ``source``: the folder of the search whose scores it compares with. ``folder``: that of the
     training. The other arguments and the errors are those of ``train``.
     """
+    earlier = None
     if resume:
-        if not has_checkpoint(folder):
-            raise CheckpointError(
-                f"{folder.last}: no such file, so there is nothing to resume from; leave "
-                "--resume out"
-            )
-        newest_checkpoint(folder)  # a damaged one is an error here, not a reason to start over
+        earlier = newest_checkpoint(folder)  # a damaged one is an error, no reason to start over
     else:
         _check_free(folder, holds_training=has_checkpoint(folder))
     show = partial(observer.progress, "reading images")
     real = load_real_images(config.data, RESOLUTIONS[config.network.name], show)
     config = resolved(config, real.learned)
-    if resume:
-        earlier = newest_checkpoint(folder)
+    if earlier is not None:
         changed = config_changes(config, earlier.config)
         if earlier.trainer.get("device") != device.type:
             changed.append(f"device: {earlier.trainer.get('device')} then, {device.type} now")

@@ -12,11 +12,12 @@ import pytest
 
 from gantune.config import make_config
 from gantune.data import ImageSet
+from gantune.errors import CheckpointError
 from gantune.gan.checkpoint import checksum, load_checkpoint, load_weights
 from gantune.gan.trainer import Trainer
 from gantune.io.files import write_bytes
 from gantune.run_folder.trial import TrialFolder
-from gantune.trial.checkpoints import StateDictStore
+from gantune.trial.checkpoints import StateDictStore, newest_checkpoint
 from tests.trial.runs import CONFIG
 
 WRITE = "gantune.gan.checkpoint.write_bytes"
@@ -69,6 +70,11 @@ def test_the_first_state_is_on_the_disk_before_its_rung_is_told(
     monkeypatch.setattr(WRITE, slowly)
     store.save(store.snapshot(store.position()), is_best=False)
     assert load_checkpoint(tmp_path / "last.pt").kimg == 0
+
+
+def test_where_there_is_no_state_the_error_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"last\.pt: no such file, .*; leave --resume out$"):
+        newest_checkpoint(TrialFolder(tmp_path))
 
 
 def test_a_full_disk_is_told_at_the_next_rung_or_at_the_end(
