@@ -392,13 +392,16 @@ class Driver:
     def _unfinished(self) -> Iterator[Assignment]:
         """The runs that an earlier driver left unfinished, each with the config it had."""
         for record in self.trials():
-            if record.outcome is None:
+            if record.outcome is None and record.budget_kimg:  # it is stored after the parameters
+                yield self._assignments.again(record)
+            elif record.outcome is None:
                 sampler = make_sampler(self.space.sampler, record.number)
-                yield self._assignments.new(self._trials.trial(record.number, sampler))
+                yield self._assignments.new(self._trials.redraw(record.number, sampler))
         for record in self.finalists():
             if record.outcome is None and record.origin is not None and record.seed is not None:
                 run = PlannedFinal(record.origin, record.seed, record.budget_kimg)
                 origin = self.trials()[record.origin]
+                self.space.sample_config(self._finals.trial(record.number))  # what a kill left out
                 yield self._assignments.finalist(record.number, run, origin)
 
     def _study(self, assignment: Assignment) -> Study:

@@ -1,16 +1,18 @@
-"""``ObservedStudy``: Optuna's study with the trials that its sampler learns from; its TPE."""
+"""Optuna's study with the trials that its sampler learns from, its samplers, and a trial that is
+drawn again after a kill."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Container, Sequence
 from copy import copy
 from heapq import nsmallest
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import TPESampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.samplers import QMCSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 _MOST = 500
 """Trials that a sampler sees: of more, the best, the latest, and an even choice of the others."""
@@ -80,6 +82,56 @@ class OneSpaceTPESampler(TPESampler):
         ranges = ended[-1].distributions
         shared = set(ranges).intersection(*(one.distributions for one in ended))
         return {name: ranges[name] for name in sorted(shared) if not ranges[name].single()}
+
+
+class NumberedQMCSampler(QMCSampler):
+    """Optuna's quasi-random sequence, of which each trial takes the point of its own number.
+
+    Optuna stores the next point in the study, so a driver that is killed while it draws a trial
+    would take two. ``seed`` is the sequence's; ``own_seed``, the trial's, draws what the sequence
+    does not: the first trial, and parameters that the first trial did not have.
+    """
+
+    def __init__(self, number: int, seed: int, own_seed: int) -> None:
+        with warnings.catch_warnings(
+            action="ignore", category=optuna.exceptions.ExperimentalWarning
+        ):
+            super().__init__(
+                scramble=True,
+                seed=seed,
+                independent_sampler=RandomSampler(seed=own_seed),
+                warn_asynchronous_seeding=False,
+                warn_independent_sampling=False,
+            )
+        self._number = number
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        earlier = study._get_trials(deepcopy=False, use_cache=True)
+        spaces = (one.distributions for one in earlier if one.number < self._number)
+        return dict(next(filter(None, spaces), {}))
+
+    def _find_sample_id(
+        self, study: optuna.Study, search_space: dict[str, BaseDistribution]
+    ) -> int:
+        return self._number
+
+
+class RedrawnTrial(Trial):
+    """A trial whose driver was killed while it drew the parameters.
+
+    Those that are stored stay, and are drawn once more, so that the sampler's random numbers for
+    the others are those of a driver that was not killed.
+    """
+
+    def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
+        is_stored = name in self.distributions
+        is_given = self._is_fixed_param(name, distribution) or distribution.single()
+        if is_stored and not is_given and not self._is_relative_param(name, distribution):
+            sampler, seen = self.study.sampler, self._get_latest_trial()
+            sampler.sample_independent(self.study, seen, name, distribution)
+        return super()._suggest(name, distribution)
 
 
 def _observation(trial: FrozenTrial) -> _Observation:

@@ -15,14 +15,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import optuna
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler, QMCSampler, RandomSampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gantune.errors import RunError
 from gantune.space.settings import Sampler
 from gantune.trial.records import Kind, Outcome, TrialRecord
-from gantune.tuner.observed import ObservedStudy, OneSpaceTPESampler
+from gantune.tuner.observed import (
+    NumberedQMCSampler,
+    ObservedStudy,
+    OneSpaceTPESampler,
+    RedrawnTrial,
+)
 
 _EXPERIMENTAL = optuna.exceptions.ExperimentalWarning
 _STATES = {"completed": TrialState.COMPLETE, "crashed": TrialState.FAIL}
@@ -120,10 +125,14 @@ class Study:
         self._study.sampler = sampler or self._study.sampler
         return self._study.ask()
 
-    def trial(self, number: int, sampler: BaseSampler | None = None) -> Trial:
-        """A running trial, such as one that was handed out by an earlier driver."""
-        self._study.sampler = sampler or self._study.sampler
+    def redraw(self, number: int, sampler: BaseSampler) -> Trial:
+        """A trial whose driver was killed before all its parameters were drawn."""
+        self._study.sampler = sampler
         self._study._thread_local.cached_all_trials = None  # so that it looks anew, as for ``ask``
+        return RedrawnTrial(self._study, self._frozen(number)._trial_id)
+
+    def trial(self, number: int) -> Trial:
+        """A running trial."""
         return Trial(self._study, self._frozen(number)._trial_id)
 
     @property
@@ -269,19 +278,12 @@ def severity(outcome: Outcome, budget_kimg: float) -> float:
 def make_sampler(sampler: Sampler, number: int) -> BaseSampler:
     """The sampler that draws trial ``number``.
 
-    TPE and random sampling get a seed per trial, so what they draw depends on the study alone and
-    not on when its driver was started. QMC is one sequence from one seed; its position is stored
-    in the study.
+    Each trial has its own seed, or its own point of one quasi-random sequence, so what is drawn
+    depends on the study alone and not on when its driver was started.
     """
     seed = int(np.random.SeedSequence([sampler.seed, number]).generate_state(1)[0])
     if sampler.name == "random":
         return RandomSampler(seed=seed)
     if sampler.name == "qmc":
-        with warnings.catch_warnings(action="ignore", category=_EXPERIMENTAL):
-            return QMCSampler(
-                scramble=True,
-                seed=sampler.seed,
-                warn_asynchronous_seeding=False,
-                warn_independent_sampling=False,
-            )
+        return NumberedQMCSampler(number, sampler.seed, seed)
     return OneSpaceTPESampler(seed=seed)

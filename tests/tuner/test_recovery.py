@@ -42,6 +42,35 @@ def test_a_killed_search_resumes_as_if_nothing_had_happened(
     assert found.ranking == expected.ranking
 
 
+@pytest.mark.parametrize(
+    ("sampler", "cut_at"),
+    [
+        *(("tpe", "draws"), ("random", "draws"), ("qmc", "draws")),
+        pytest.param("tpe", "writes", marks=pytest.mark.integration),
+    ],
+)
+def test_a_journal_that_a_kill_ends_after_any_write_leads_to_the_same_search(
+    tmp_path: Path, sampler: str, cut_at: str
+) -> None:
+    def finished(name: str, lines: list[bytes]) -> tuple[list[object], list[bytes]]:
+        (tmp_path / name / "run").mkdir(parents=True)
+        journal = tmp_path / name / "run" / "study.journal"
+        journal.write_bytes(b"".join(lines))
+        driver = make_driver(tmp_path / name, space)
+        play(driver, by_lr)
+        records = (*driver.trials(), *driver.finalists())
+        fields = [(r.name, r.params, r.outcome, r.rungs, r.value) for r in records]
+        return list(fields), journal.read_bytes().splitlines(keepends=True)
+
+    budget = ("budget.trials=12", "finalists={top: 1, seeds: 1}")
+    space = toy_space(tmp_path, f"sampler.name={sampler}", *budget, "pruning.rule=halving")
+    expected, lines = finished("undisturbed", [])
+    draws = [k for k, line in enumerate(lines) if b'"param_name"' in line]
+    cuts = range(1, len(lines)) if cut_at == "writes" else [k + 1 for k in draws[4::9]]
+    for cut in cuts:
+        assert finished(f"cut-{cut}", lines[:cut])[0] == expected, lines[cut - 1]
+
+
 def test_a_running_trial_is_handed_out_again_with_its_config(tmp_path: Path) -> None:
     driver = make_driver(tmp_path, toy_space(tmp_path))
     lost = driver.next_assignment()
