@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from gantune.gan.precision import float32_computed, has_tf32
 from gantune.io.processes import describe_exit
 from gantune.scores.extractors.dinov2 import DinoV2
 from gantune.scores.extractors.random_features import RandomFeatures
+from gantune.scores.feature_statistics import BATCH
 from gantune.trial.cores import available_cores
 from gantune.trial.devices import nvidia_driver_version, training_devices
 from gantune.trial.process import Process, WorkerConnection, connect, end_all
@@ -63,7 +65,8 @@ TITLES = {
     "one after another in eager PyTorch.",
     "rungs": "Images a second of a whole training of eighty steps with ten rungs, its start and "
     "its final score included, by what goes on beside training.",
-    "scoring": "Images of 64 pixels a second through feature networks, without the distance.",
+    "scoring": "Images of 64 pixels a second through feature networks, without the distance. A "
+    f"score takes {BATCH} at a time.",
     "search": "Shares of the wall time of a short search with its finals.",
     "compile": "Images a second of the plain loop, in turns with the same loop under "
     '`torch.compile(mode="reduce-overhead")`.',
@@ -123,9 +126,9 @@ def together(is_plain: bool, sizes: Sizes, others: WorkerConnection) -> Iterator
         yield {"steps": train.unrecorded() or "recorded"}
 
 
-def scored(name: str, sizes: Sizes, _: object) -> Iterator[Cells]:
+def scored(name: str, batch: int, sizes: Sizes, _: object) -> Iterator[Cells]:
     """Images a second through a feature network in each precision, without the distance."""
-    device, shape = sizes.device, (sizes.scored, 3, 64, 64)
+    device, shape = sizes.device, (batch, 3, 64, 64)
     images = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
     network = RandomFeatures(3, 64) if name == "random" else DinoV2(name)
     for weight in network.parameters():
@@ -134,7 +137,7 @@ def scored(name: str, sizes: Sizes, _: object) -> Iterator[Cells]:
 
     def score() -> int:
         network(images).sum().item()
-        return sizes.scored
+        return batch
 
     yield {} if has_tf32(device) else {"tf32": "the device has none"}
     for precision in PRECISIONS if has_tf32(device) else ("fp32", "bf16"):
@@ -166,8 +169,9 @@ def all_jobs(sizes: Sizes) -> dict[str, list[Job]]:
     for count, name in ((1, "plain loop"), *((number, "gantune") for number in sizes.workers)):
         first, work = {"training": name, "processes": count}, partial(together, name[0] == "p")
         parts["workers"].append(Job(first, work, ("steps", IMAGES), count))
-    for name in sizes.networks:
-        parts["scoring"].append(Job({"network": name}, partial(scored, name), PRECISIONS))
+    for name, batch in product(sizes.networks, sizes.scored):
+        first = {"network": name, "images at a time": batch}
+        parts["scoring"].append(Job(first, partial(scored, name, batch), PRECISIONS))
     parts["search"].append(Job({"workers": 1}, searched, SHARES))
     return parts
 

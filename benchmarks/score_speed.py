@@ -19,12 +19,13 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from benchmarks.publish import RESULTS, ROOT, Report, describe_machine, table
@@ -37,11 +38,12 @@ from gantune.scores.distances import (
     frechet_with_error,
     kernel_distance,
 )
-from gantune.scores.feature_statistics import Features, Moments
+from gantune.scores.extractors.random_features import RandomFeatures
+from gantune.scores.feature_statistics import BATCH, Features, Moments
 from gantune.scores.features import FeatureNetwork
 from gantune.scores.precision_recall import NeighbourBalls, overlap
 
-__all__ = ["Case", "Row", "compare", "main"]
+__all__ = ["Case", "Row", "Speeds", "batch_speeds", "compare", "main"]
 
 _PART = 1000  # rows that are summed at a time
 _LARGE = 2048
@@ -69,6 +71,14 @@ class Row:
     """Median over rounds of torchmetrics' time divided by gantune's."""
     difference: float
     """Relative difference of the two values."""
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Images of ``side`` pixels a second, by the number of images at a time."""
+
+    side: int
+    images: dict[int, float]
 
 
 CASES = [
@@ -178,6 +188,31 @@ def extra_metrics(device: torch.device, count: int = 10_000) -> dict[str, float]
     }
 
 
+def batch_speeds(
+    device: torch.device,
+    rounds: int,
+    sides: Sequence[int] = (32, 64),
+    batches: Sequence[int] = (50, BATCH, 4 * BATCH),
+) -> list[Speeds]:
+    """Images a second through random features, by the number of images at a time, in turns."""
+    found = []
+    for side in sides:
+        pixels = torch.randint(0, 256, (max(batches), 3, side, side), dtype=torch.uint8)
+        images, network = pixels.to(device), RandomFeatures(3, side).eval().to(device)
+
+        def extract(batch: int, images: Tensor = images, network: nn.Module = network) -> None:
+            for part in images.split(batch):
+                network(part)
+
+        with torch.inference_mode():
+            extract(max(batches))
+            ways = {batch: partial(extract, batch) for batch in batches}
+            turns = [{b: _timed(way, device) for b, way in ways.items()} for _ in range(rounds)]
+        medians = {b: median(turn[b] for turn in turns) for b in batches}
+        found.append(Speeds(side, {b: len(images) / seconds for b, seconds in medians.items()}))
+    return found
+
+
 def memory(device: str) -> float:
     """GiB that scoring 50,000 samples adds to a fresh process."""
     command = [sys.executable, "-m", "benchmarks.score_speed", "--memory", "--device", device]
@@ -217,7 +252,13 @@ def _peak(device: torch.device) -> float:
     return int(peak) / 2**20
 
 
-def report(rows: Sequence[Row], extra: dict[str, float], peak: float, machine: str) -> str:
+def report(
+    rows: Sequence[Row],
+    speeds: Sequence[Speeds],
+    extra: dict[str, float],
+    peak: float,
+    machine: str,
+) -> str:
     """The figures as Markdown."""
     cells = [
         (
@@ -242,6 +283,8 @@ def report(rows: Sequence[Row], extra: dict[str, float], peak: float, machine: s
         ">ratio",
         ">difference",
     ]
+    heads = [">pixels", *(f">{batch:,} at a time" for batch in speeds[0].images)]
+    lines = ([f"{one.side}", *(f"{n:,.0f}" for n in one.images.values())] for one in speeds)
     others = "; ".join(f"{name} {seconds:.1f} s" for name, seconds in extra.items())
     return (
         f"{machine}. By `python -m benchmarks.score_speed`. The ratio is torchmetrics' time "
@@ -250,7 +293,9 @@ def report(rows: Sequence[Row], extra: dict[str, float], peak: float, machine: s
         f"{table(columns, cells)}\n\n"
         f"The other metrics of 10,000 samples with 2,048 features: {others}. Scoring 50,000 "
         f"samples of 2,048 features, with 10,000 held-out images, took {peak:.2f} GiB above "
-        "the model."
+        "the model.\n\n"
+        "Images a second through `random` features, by the number of images at a time. A score "
+        f"takes {BATCH}:\n\n{table(heads, lines)}"
     )
 
 
@@ -266,14 +311,15 @@ def main(arguments: Sequence[str] | None = None, folder: Path = RESULTS) -> None
         _measure_memory(device)
         return
     rows = [compare(case, device, chosen.rounds) for case in CASES]
-    extra = extra_metrics(device)
+    extra, speeds = extra_metrics(device), batch_speeds(device, 5 * chosen.rounds)
     peak = memory(chosen.device)
     machine = describe_machine(device, 1, torch.get_num_threads())
-    text = report(rows, extra, peak, machine)
+    text = report(rows, speeds, extra, peak, machine)
     print(text)
     tree = {
         "machine": machine,
         "rows": [asdict(row) for row in rows],
+        "images_per_second": [asdict(one) for one in speeds],
         "seconds": extra,
         "gib": peak,
     }

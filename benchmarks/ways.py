@@ -15,6 +15,7 @@ from gantune.config import make_config
 from gantune.gan.device_support import not_recorded_text
 from gantune.gan.recorded_step import Recording
 from gantune.gan.trainer import Trainer
+from gantune.scores.feature_statistics import BATCH
 
 Train = Callable[[], int]  # trains for a while, and returns the images that it has shown
 
@@ -30,7 +31,7 @@ class Sizes:
     batch: int = 64
     workers: tuple[int, ...] = (1, 2, 4, 8, 16)
     networks: tuple[str, ...] = ("random", "dinov2-b14")
-    scored: int = 250  # images at a time through a feature network
+    scored: tuple[int, ...] = (BATCH, 4 * BATCH)  # images at a time through a feature network
     search: tuple[str, ...] = ("budget.trials=4", "kimg=10")
 
 

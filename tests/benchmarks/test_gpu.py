@@ -28,7 +28,7 @@ LEAST = Sizes(
     batch=8,
     workers=(1, 2),
     networks=("random",),
-    scored=2,
+    scored=(2, 3),
     search=(
         *("budget.trials=1", "kimg=0.5", "finalists.top=0"),
         *("objective.samples=64", "objective.rung_samples=32"),
@@ -101,9 +101,10 @@ def test_steps_workers_and_scoring_are_measured_and_written(
     (rungs,) = tree["rungs"]["rows"]
     assert min(rungs["rungs waited for"], rungs["files beside"]) > 0
     assert rungs["scores and files beside"] == unrecorded
-    (random,) = tree["scoring"]["rows"]
-    assert min(random["fp32"], random["bf16"]) > 0
-    assert random["tf32"] == "the device has none"
+    assert [row["images at a time"] for row in tree["scoring"]["rows"]] == [2, 3]
+    for random in tree["scoring"]["rows"]:
+        assert min(random["fp32"], random["bf16"]) > 0
+        assert random["tf32"] == "the device has none"
     text, printed = (tmp_path / "gpu_cpu.md").read_text(), capsys.readouterr()
     assert "one after another in eager PyTorch" in text and "no GPU" in text
     for part in ("steps", "workers", "rungs", "scoring"):
