@@ -12,6 +12,7 @@ import torch
 from benchmarks.rung_cost import WAYS, Training
 from benchmarks.trainer_speed import LATENT, Case, PlainLoop, noise_images
 from gantune.config import make_config
+from gantune.events import warn_once
 from gantune.gan.device_support import not_recorded_text
 from gantune.gan.recorded_step import Recording
 from gantune.gan.trainer import Trainer
@@ -54,7 +55,8 @@ class Ours(logging.Handler):
     def __init__(self, side: int, width: int, precision: str, sizes: Sizes, recorder: Any = None):
         super().__init__()
         self.why = "" if sizes.device.type == "cuda" else "the device has no CUDA graphs"
-        logging.getLogger("gantune").addHandler(self)  # some reasons are told once, by this logger
+        logging.getLogger("gantune").addHandler(self)
+        warn_once.cache_clear()  # so that this training tells it too
         network = {"name": "dcgan", "width": width, "latent": LATENT}
         tree = {"data": {"resolution": side, "colour": "gray"}, "network": network, "kimg": 1e6}
         tree |= {"batch_size": sizes.batch, "precision": precision}

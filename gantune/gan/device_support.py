@@ -131,9 +131,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def peak_memory(device: torch.device) -> float:
-    """Peak memory, GiB: on a GPU since its last reset, on the CPU of the whole process."""
+    """Peak memory of this process, GiB: on a GPU since peaks began anew, with what torch keeps for
+    later and for recorded steps, without the CUDA context."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
+        return torch.cuda.max_memory_reserved(device) / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts in KiB
 
 

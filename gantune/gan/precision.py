@@ -60,12 +60,10 @@ def has_tf32(device: torch.device) -> bool:
 
 # ---- float32 ------------------------------------------------------------------------------------
 
-_OPERATIONS = ("matmul", "conv", "rnn")
-_SETTINGS = (
-    ("generic", "all"),
-    *((backend, name) for backend in ("cuda", "mkldnn") for name in ("all", *_OPERATIONS)),
-)
-"""torch's settings of float32. ``none`` passes on to ``all`` of the backend, then to the first."""
+_GENERAL = (("generic", "all"), ("cuda", "all"), ("mkldnn", "all"))
+"""torch's general settings of float32, which stand for those that have no value of their own."""
+_PRODUCTS = ("cuda", "matmul"), ("mkldnn", "matmul")
+_OTHERS = tuple((backend, kind) for backend in ("cuda", "mkldnn") for kind in ("conv", "rnn"))
 
 
 def training_float32(config: TrialConfig, device: torch.device) -> Literal["ieee", "tf32"]:
@@ -80,20 +78,26 @@ def float32_computed(on_gpus: Literal["ieee", "tf32"]) -> Iterator[None]:
     ``tf32`` on GPUs, where matrix products and convolutions then round their inputs to 10 bits.
 
     torch has an older and a newer interface to this, and reading the older one raises once both
-    were used. All settings of both are restored after the block.
+    were used. All settings of both are restored after the block. A setting that has never been set
+    cannot be made so again, so where the general one serves, it stays as it is.
     """
+    get, set_to = torch._C._get_fp32_precision_getter, torch._C._set_fp32_precision_setter
+    wanted = {"cuda": on_gpus, "mkldnn": "ieee"}
     before = {}
-    for setting in _SETTINGS:  # the general ones first, so that each is read without them
-        before[setting] = torch._C._get_fp32_precision_getter(*setting)
-        torch._C._set_fp32_precision_setter(*setting, "none")
+    for setting in (*_GENERAL, *_PRODUCTS):  # the general ones first: each is read without them
+        before[setting] = get(*setting)
+        set_to(*setting, "none")
     older = torch.get_float32_matmul_precision()  # without the newer settings it can be read
     try:
         torch.set_float32_matmul_precision("high" if on_gpus == "tf32" else "highest")
-        for name in _OPERATIONS:
-            torch._C._set_fp32_precision_setter("cuda", name, on_gpus)
-            torch._C._set_fp32_precision_setter("mkldnn", name, "ieee")
+        for backend, name in (*_GENERAL[1:], *_PRODUCTS):
+            set_to(backend, name, wanted[backend])
+        for backend, name in _OTHERS:
+            if (own := get(backend, name)) != wanted[backend]:
+                before[backend, name] = own
+                set_to(backend, name, wanted[backend])
         yield
     finally:
         torch.set_float32_matmul_precision(older)
         for setting, value in before.items():
-            torch._C._set_fp32_precision_setter(*setting, value)
+            set_to(*setting, value)

@@ -5,7 +5,6 @@ between them. A replay launches all of them at once. It reads and writes the mem
 recording did, so everything that changes along a run lies in tensors that stay where they are.
 """
 
-import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
@@ -16,11 +15,10 @@ from typing import ClassVar, Literal, Protocol
 import torch
 
 from gantune.errors import first_line
+from gantune.events import warn_once
 from gantune.gan.device_support import not_recorded_text, return_gpu_memory
 from gantune.gan.precision import float32_computed
 from gantune.gan.statistics import TickStatistics
-
-_log = logging.getLogger(__name__)
 
 _ROOM = 2.2
 """Memory that must be free for recordings, in that of a step. They keep that of one, a step that
@@ -77,6 +75,15 @@ class CudaGraphs:
         if self._taken > self._checked:
             self._check_room()
             self._checked = self._taken
+        own, common = self._random.get_state(), torch.cuda.get_rng_state(self._device)
+        try:
+            return self._recorded(run)
+        except RuntimeError:
+            self._random.set_state(own)  # a launch that fails has moved both on
+            torch.cuda.set_rng_state(common, self._device)
+            raise
+
+    def _recorded(self, run: Callable[[], None]) -> torch.cuda.CUDAGraph:
         before, raised = torch.cuda.current_stream(self._device), 0
         with torch.cuda.device(self._device), warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*CUDA Graph is empty")
@@ -209,7 +216,7 @@ class RecordedStep:
         try:
             return recorder.record(step)
         except RuntimeError as error:  # memory, or an operation that cannot be recorded
-            _log.warning(not_recorded_text(_reason(error)))
+            warn_once(not_recorded_text(_reason(error)))
             return None
 
     def drop(self) -> None:

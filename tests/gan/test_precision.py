@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -98,6 +100,25 @@ def test_float32_is_in_full_whatever_was_set_and_that_is_put_back(
             assert inside["mkldnn", operation] == "ieee"
         # torch.compile reads this one.
         assert inside["matmul precision",] == ("highest" if on_gpus == "ieee" else "high")
+
+
+IN_A_NEW_PROCESS = """
+from gantune.gan.precision import float32_computed
+from tests.float32 import apply, settings
+for value in ("ieee", "bf16", "tf32", "none"):
+    apply([("fp32_precision", value)])
+    before = settings()
+    for on_gpus in ("ieee", "tf32"):
+        with float32_computed(on_gpus):
+            pass
+        assert settings() == before, value
+"""
+
+
+def test_what_nobody_has_set_stays_so() -> None:
+    """cuDNN's default is TF32 until there is a general setting. Once set, it is no default any
+    more, so only a new process has it."""
+    subprocess.run([sys.executable, "-c", IN_A_NEW_PROCESS], check=True)
 
 
 def test_what_had_no_value_of_its_own_still_follows_the_general_one() -> None:

@@ -19,6 +19,7 @@ import torch
 
 from gantune.config import RESOLUTIONS, TrialConfig
 from gantune.data import load_images, resolved
+from gantune.events import warn_once
 from gantune.gan import recorded_step
 from gantune.gan.recorded_step import CudaGraphs, RecordedStep, Recorder
 from gantune.gan.statistics import TickStatistics
@@ -193,9 +194,10 @@ def test_other_weights_to_start_from_are_recorded_anew() -> None:
 
 def test_where_recording_fails_training_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     config = config_of(kimg=0.2, **MIXES["adaptive"])
+    warn_once.cache_clear()
     with caplog.at_level(logging.WARNING):
-        trainer = trainer_of(config, NoTapes())
-        ticks = list(trainer)
+        for _ in range(2):
+            ticks = list(trainer_of(config, NoTapes()))
     assert ticks[-1].kimg == pytest.approx(0.2)
     assert [record.getMessage().count("there is no tape") for record in caplog.records] == [1]
 
@@ -276,24 +278,45 @@ class Cuda:
     def __init__(self, free: int, error: Exception | None = None) -> None:
         self.free, self.error, self.peak = free, error, 9000  # a score has taken much
         self.streams = self.replayed = 0
+        self.stream, self.common = 0, torch.Generator()
+        self.registered: list[torch.Generator] = []
 
     def Stream(self, device: torch.device) -> int:
         self.streams += 1
         return self.streams
 
     @contextmanager
-    def graph(self, *_: Any, **__: Any) -> Iterator[None]:
+    def graph(self, _graph: Any, _pool: Any, stream: int, **_: Any) -> Iterator[None]:
+        before, self.stream = self.stream, stream
         yield
-        if self.error is not None:
-            raise self.error
+        if self.error is not None and "launch" not in str(self.error):
+            raise self.error  # torch stays on the other stream
+        self.stream = before
+
+    def current_stream(self, device: torch.device) -> int:
+        return self.stream
+
+    def set_stream(self, stream: int) -> None:
+        self.stream = stream
 
     def CUDAGraph(self) -> Cuda:
         return self
 
-    def register_generator_state(self, random: torch.Generator) -> None: ...
+    def register_generator_state(self, generator: torch.Generator) -> None:
+        self.registered.append(generator)
 
     def replay(self) -> None:
+        for generator in (*self.registered, self.common):
+            torch.rand(8, generator=generator)
+        if self.error is not None:
+            raise self.error
         self.replayed += 1
+
+    def get_rng_state(self, device: torch.device) -> torch.Tensor:
+        return self.common.get_state()
+
+    def set_rng_state(self, state: torch.Tensor, device: torch.device) -> None:
+        self.common.set_state(state)
 
     def mem_get_info(self, device: torch.device) -> tuple[int, int]:
         return self.free, 1000
@@ -322,20 +345,26 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Cuda, CudaGra
     monkeypatch.setattr(CudaGraphs, "are_broken", False)
     recorded_step._recording_stream.cache_clear()
 
-    def make(free: int = 600, error: Exception | None = None) -> tuple[Cuda, CudaGraphs]:
+    def make(
+        free: int = 600,
+        error: Exception | None = None,
+        own: torch.Generator | None = None,
+    ) -> tuple[Cuda, CudaGraphs]:
         cuda = Cuda(free, error)
         monkeypatch.setattr(torch, "cuda", cuda)
-        return cuda, CudaGraphs(torch.device("cpu"), torch.Generator())
+        return cuda, CudaGraphs(torch.device("cpu"), own or torch.Generator())
 
     return make
 
 
 def test_a_graph_is_replayed_once_when_it_is_recorded(graphs: Any) -> None:
-    cuda, recorder = graphs()
+    own = torch.Generator()
+    cuda, recorder = graphs(own=own)
     CudaGraphs(torch.device("cpu"), torch.Generator())
-    done: list[int] = []
-    recorder.record(lambda: done.append(1))
-    assert (done, cuda.replayed, cuda.streams) == ([1], 1, 1)
+    streams: list[int] = []
+    recorder.record(lambda: streams.append(cuda.stream))
+    assert (streams, cuda.replayed, cuda.streams, cuda.stream) == ([1], 1, 1, 0)
+    assert cuda.registered == [own]  # else each replay would draw the same numbers
 
 
 @pytest.mark.parametrize(("free", "has_room"), [(201, True), (199, False)])
@@ -362,12 +391,16 @@ def test_nothing_is_recorded_where_later_steps_need_the_memory(
         (RuntimeError("an operation cannot be recorded"), None, False),
         (None, RuntimeError("the capture was invalidated"), True),
         (None, UserWarning("The CUDA Graph is empty."), False),
+        (None, RuntimeError("the launch failed"), False),
     ],
 )
-def test_after_a_graph_that_could_not_be_ended_a_process_records_no_more(
+def test_a_recording_that_fails_leaves_stream_and_random_numbers_as_they_were(
     graphs: Any, within: Exception | None, at_end: Exception | None, is_broken: bool
 ) -> None:
-    _, recorder = graphs(error=at_end)
+    """After one that could not be ended, a process records no more."""
+    own = torch.Generator()
+    cuda, recorder = graphs(error=at_end, own=own)
+    states = own.get_state(), cuda.common.get_state()
 
     def run() -> None:
         if within is not None:
@@ -375,6 +408,9 @@ def test_after_a_graph_that_could_not_be_ended_a_process_records_no_more(
 
     with pytest.raises(RuntimeError, match=str(within or at_end)):
         recorder.record(run)
+    assert cuda.stream == cuda.replayed == 0
+    assert torch.equal(own.get_state(), states[0])
+    assert torch.equal(cuda.common.get_state(), states[1])
     assert CudaGraphs.are_broken == is_broken
 
 

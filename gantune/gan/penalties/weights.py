@@ -15,14 +15,14 @@ def orthogonality(network: nn.Module) -> Tensor:
     A filter makes one output channel; filters of the same group are compared. Under spectral norm
     these are the raw weights, as in the authors' code.
     """
-    overlaps = []
+    overlaps = [next(network.parameters()).new_zeros(())]  # on its device, for one without filters
     for layer in network.modules():
         if isinstance(layer, _Layer):
             filters = _filters(layer)
             products = filters @ filters.transpose(1, 2)
             diagonal = torch.eye(products.shape[-1], dtype=torch.bool, device=products.device)
             overlaps.append(products.masked_fill(diagonal, 0).square().sum())
-    return torch.stack(overlaps).sum() if overlaps else torch.zeros(())
+    return torch.stack(overlaps).sum()
 
 
 def weight_clip(parameters: list[Tensor], config: WeightClipConfig) -> None:

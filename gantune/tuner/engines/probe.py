@@ -59,7 +59,8 @@ def _serve(probe: Probe, connection: WorkerConnection) -> None:
         *_, peak = _warm_up(probe.largest, real, device, evaluator, connection.heartbeat)
         release_memory(device)
     trainer, seconds, own = _warm_up(probe.config, real, device, evaluator, connection.heartbeat)
-    connection.send(Memory(total, free, max(peak, own)))
+    context = CUDA_CONTEXT if device.type == "cuda" else 0.0
+    connection.send(Memory(total, free, max(peak, own) + context))
     tick = min(trainer.config.tick_kimg, trainer.kimg * _TICK_SECONDS / seconds)
     trainer.config = trainer.config.model_copy(update={"tick_kimg": tick})
     while True:
@@ -102,19 +103,12 @@ def _warm_up(
         # A rung may also be scored on a stream with its own memory.
         if trainer.recorded_phases and not evaluator.extractor.module.is_users:
             in_background(partial(evaluator.score, trainer.sample), device).result()
-    peak = _peak(device)  # a step of a new kind lets peaks begin anew
+    peak = peak_memory(device)  # a step of a new kind lets peaks begin anew
     begun, shown = time.perf_counter(), trainer.kimg
     next(ticks)
     seconds = (time.perf_counter() - begun) * trainer.kimg / (trainer.kimg - shown)
     trainer.config = trainer.config.model_copy(update={"tick_kimg": config.tick_kimg})
-    return trainer, seconds, max(peak, _peak(device))
-
-
-def _peak(device: torch.device) -> float:
-    """The most memory that this process has taken, GiB: on a GPU since peaks began anew."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_reserved(device) / 2**30 + CUDA_CONTEXT
-    return peak_memory(device)
+    return trainer, seconds, max(peak, peak_memory(device))
 
 
 if __name__ == "__main__":

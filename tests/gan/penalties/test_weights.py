@@ -30,6 +30,11 @@ def test_linear() -> None:
     assert orthogonality(layer).item() == pytest.approx(overlap(array(layer.weight)))
 
 
+def test_a_network_without_filters_has_no_overlap_on_its_own_device() -> None:
+    found = orthogonality(nn.BatchNorm2d(3, device="meta"))
+    assert found.device.type == "meta" and orthogonality(nn.BatchNorm2d(3)).item() == 0
+
+
 def test_convolution() -> None:
     layer = nn.Conv2d(3, 4, 2).double()
     assert orthogonality(layer).item() == pytest.approx(overlap(array(layer.weight).reshape(4, 12)))
