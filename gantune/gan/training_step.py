@@ -148,7 +148,7 @@ class TrainingStep:
                 batches.append((real, z, fake if fake.requires_grad else None))
                 # G's step needs none of this memory.
                 del fake, images, seen, logits, loss, penalties
-            all_logits = torch.cat(d_logits, 1)
+            all_logits = d_logits[0] if len(d_logits) == 1 else torch.cat(d_logits, 1)
             self._regularizer.observe(all_logits)
             if self._adaptive is not None:
                 self._adaptive.observe(all_logits, ahead=k)

@@ -57,6 +57,19 @@ class Tape(TorchDispatchMode):
             self.played.append(Played(func, before, kwargs, made))
         return out
 
+    @property
+    def unread(self) -> list[str]:
+        """Operations that made a tensor of nothing, or joined others, which none has read."""
+        read, found = set[int](), list[str]()
+        for one in reversed(self.played):
+            given = list(_tensors((one.args, one.kwargs)))
+            is_join = any(name in str(one.operation) for name in ("cat", "stack"))
+            if not given or is_join:
+                unread = [m for m in one.made if m.numel() and _memory(m) not in read]
+                found += [str(one.operation)] * len(unread)
+            read |= {_memory(tensor) for tensor in given}
+        return found
+
     @torch.no_grad()
     def replay(self) -> None:
         """Does all operations again: each gets the tensors that it got, with their new values."""

@@ -99,6 +99,7 @@ def test_a_replayed_step_is_the_step(mix: str) -> None:
         played = [one.plain for one in tape.played]
         names = tuple(name for name, *_ in played)
         assert not [n for n in names if any(made in n for made in FROM_THE_HOST)]
+        assert tape.unread == []
         by_work.setdefault(names, set()).add(tuple(played))
     assert len(by_work) < len(recorder.tapes)
     assert all(len(numbers) == 1 for numbers in by_work.values())
