@@ -12,11 +12,11 @@ class Observer:
     def message(self, text: str) -> None:
         """A line for the user: something was found, started, stopped or finished."""
 
-    def progress(self, what: str, done: int, total: int) -> None:
-        """How far a preparation is, such as decoding images.
+    def progress(self, what: str, done: int, total: int, note: str = "") -> None:
+        """How far a preparation or a training is, such as decoding images.
 
         ``total`` is 0 where the steps cannot be counted: ``done`` is then 0 at the start and 1 at
-        the end.
+        the end. ``note``: what else changes, such as the speed.
         """
 
 
@@ -32,9 +32,9 @@ class LogFileObserver(Observer):
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         self._observer.message(text)
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: int, total: int, note: str = "") -> None:
         """Passes it on."""
-        self._observer.progress(what, done, total)
+        self._observer.progress(what, done, total, note)
 
 
 @cache

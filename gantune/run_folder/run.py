@@ -17,6 +17,7 @@ from gantune.io.validation import did_you_mean
 from gantune.run_folder.info import DataInfo, RunInfo, read_data_info, read_run_info
 from gantune.run_folder.trial import FileIn, TrialFolder
 from gantune.scores.score import Protocol, Score
+from gantune.space import shipped_spaces
 
 _log = logging.getLogger(__name__)
 
@@ -144,6 +145,8 @@ def find_run(name: str) -> RunFolder:
             raise RunError(f"{place}: not a run of gantune (it has no run.json){hint}")
     if Path(name).is_file():
         raise RunError(f"{name}: a file, and not a run; a run is a folder, or its study's name")
+    if name in shipped_spaces():
+        raise RunError(f"{name}: no such run yet; it is a space: `gantune search {name}` runs it")
     known = sorted(path.parent.name for path in Path("runs").glob("*/run.json"))
     there = f"; there are: {', '.join(known)}" if known else "; there are none under runs/"
     raise RunError(f"{name}: no such run{did_you_mean(name, known) or there}")

@@ -22,6 +22,11 @@ class Clock:
         """Continues from the seconds that a run had trained before it was resumed."""
         self._begun = time.perf_counter() - training
 
+    def left(self, share: float) -> float:
+        """Seconds until the end, at the pace of the run so far, scores included. ``share``: of the
+        run that is done, more than 0."""
+        return (self.training + self.scoring) * (1 - share) / share
+
     @contextmanager
     def scores(self) -> Iterator[None]:
         """Counts the time within it as scoring, not as training."""

@@ -60,6 +60,7 @@ class Progress:
     what: str
     done: int
     total: int
+    note: str
 
 
 @dataclass(frozen=True)
@@ -189,12 +190,12 @@ class WorkerConnection(Observer):
         """Sends a line for the user."""
         self.send(Message(text))
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: int, total: int, note: str = "") -> None:
         """Sends how far this process is: the end, and ten times a second until then."""
         now = time.monotonic()
         if done >= total or now - self._last_progress >= _PROGRESS_INTERVAL:
             self._last_progress = now
-            self.send(Progress(what, done, total))
+            self.send(Progress(what, done, total, note))
 
     def heartbeat(self) -> None:
         """Sends a heartbeat, at most once a second."""

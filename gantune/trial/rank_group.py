@@ -150,7 +150,7 @@ def _watch(members: Sequence[_Member], observer: Observer, silence: float) -> Ou
             if isinstance(message, Message):
                 observer.message(message.text)
             elif isinstance(message, Progress):
-                observer.progress(message.what, message.done, message.total)
+                observer.progress(message.what, message.done, message.total, message.note)
             elif isinstance(message, Failed):
                 del of_connection[connection]
                 raise _explained(_cause(message.error, of_connection))

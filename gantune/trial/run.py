@@ -19,6 +19,7 @@ from gantune.errors import CheckpointError, ScoreError
 from gantune.events import Observer
 from gantune.gan.device_support import is_out_of_memory, out_of_memory_text, release_memory
 from gantune.gan.precision import used_precision
+from gantune.io.formatting import duration
 from gantune.run_folder.trial import TrialFolder
 from gantune.scores.evaluator import Sample
 from gantune.scores.score import Score
@@ -191,7 +192,11 @@ class Run:
         self.judge.see_tick(tick)
         self.heartbeat()
         self._ask_for_pace()
-        self._observer.progress("training, kimg", round(self.kimg), round(self.config.kimg))
+        done, total, speed = self.kimg, self.config.kimg, tick.get("images_per_second")
+        pace = [] if speed is None else [f"{speed:,.0f} images/s"]
+        if 0 < done < total:
+            pace.append(f"{duration(self._clock.left(done / total))} left")
+        self._observer.progress("training, kimg", round(done), round(total), ", ".join(pace))
 
     def _ask_for_pace(self) -> None:
         """Asks whether the run continues; at a rung that question waits for its score."""

@@ -57,6 +57,11 @@ def test_a_near_miss_is_named(runs: Path) -> None:
         find_run("xyz")
 
 
+def test_a_space_that_was_not_searched_yet_is_no_run(runs: Path) -> None:
+    with pytest.raises(RunError, match=r"^wgan: .* a space: `gantune search wgan` runs it$"):
+        find_run("wgan")
+
+
 def test_a_folder_with_runs_inside_names_them(runs: Path) -> None:
     (runs / "stable/as_it_is").mkdir(parents=True)
     (runs / "stable/as_it_is/run.json").write_text("{}")

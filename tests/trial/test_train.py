@@ -79,7 +79,7 @@ def test_a_training_uses_the_threads_that_it_is_given(
     seen: list[int] = []
 
     class StopAtOnce(Observer):
-        def progress(self, what: str, done: int, total: int) -> None:
+        def progress(self, what: str, done: int, total: int, note: str = "") -> None:
             seen.append(torch.get_num_threads())
             raise KeyboardInterrupt
 
@@ -93,9 +93,25 @@ def test_a_training_uses_the_threads_that_it_is_given(
     assert seen == [1, 2]
 
 
+def test_a_training_tells_its_speed_and_the_time_that_is_left(tmp_path: Path) -> None:
+    notes: list[str] = []
+
+    class Listening(Observer):
+        def progress(self, what: str, done: int, total: int, note: str = "") -> None:
+            if what == "training, kimg":
+                notes.append(note)
+
+    config = make_config(CONFIG | {"tick_kimg": 0.05})
+    gantune.train(config, out=tmp_path / "run", observer=Listening())
+    *earlier, last = notes
+    assert len(earlier) >= 2
+    assert all(re.fullmatch(r"[\d,]+ images/s, \d+s left", note) for note in earlier)
+    assert re.fullmatch(r"[\d,]+ images/s", last)
+
+
 def test_training_stopped_before_its_first_score_may_start_again(tmp_path: Path) -> None:
     class StopAtOnce(Observer):
-        def progress(self, what: str, done: int, total: int) -> None:
+        def progress(self, what: str, done: int, total: int, note: str = "") -> None:
             if what.startswith("training"):
                 raise KeyboardInterrupt
 
@@ -366,7 +382,7 @@ def test_images_at_a_new_place_are_the_same_and_other_images_are_not(tmp_path: P
     said: list[str] = []
 
     class Listening(Observer):
-        def progress(self, what: str, done: int, total: int) -> None:
+        def progress(self, what: str, done: int, total: int, note: str = "") -> None:
             said.append(what)
 
     with pytest.raises(RunError, match="began with other images: as many images of the same cla"):

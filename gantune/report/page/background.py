@@ -51,9 +51,9 @@ class PageWriter(SearchObserver):
         """Passes it on."""
         self._observer.message(text)
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: int, total: int, note: str = "") -> None:
         """Passes it on."""
-        self._observer.progress(what, done, total)
+        self._observer.progress(what, done, total, note)
 
     def refresh(self, state: RunState) -> None:
         """Passes it on, and starts writing a page where one is due."""

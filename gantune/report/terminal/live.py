@@ -77,7 +77,7 @@ class Terminal(SearchObserver):
         self.console.print(Text(text), soft_wrap=not self.is_live)
         self.console.file.flush()
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: int, total: int, note: str = "") -> None:
         """Shows a bar for a preparation; in a log a line for each quarter of it.
 
         A total of 0 means that it cannot be counted: then its name is shown once.
@@ -87,7 +87,7 @@ class Terminal(SearchObserver):
                 self._shown -= _REFRESH_SECONDS  # its only report must not be skipped
             grid = Table.grid(padding=(0, 2))
             bar = (_bar(done, total, _PREPARATION_BAR), f"{done:,} of {total:,}") if total else ()
-            grid.add_row(Text(what), *bar)
+            grid.add_row(Text(what), *bar, *([Text(note, "dim")] if note else ()))
             self._show(grid, is_last=done >= max(total, 1))
             return
         if total == 0:
@@ -96,7 +96,7 @@ class Terminal(SearchObserver):
             return
         quarter = done * _QUARTERS // max(total, 1)
         if (what, quarter) != self._quarter and quarter > 0:
-            self.message(f"{what}: {done:,} of {total:,}")
+            self.message(f"{what}: {done:,} of {total:,}{note and f' ({note})'}")
         self._quarter = (what, quarter)
 
     def refresh(self, state: RunState) -> None:

@@ -152,7 +152,7 @@ class _Beats(Observer):
     def __init__(self, beat: Heartbeat) -> None:
         self._beat = beat
 
-    def progress(self, what: str, done: float, total: float) -> None:
+    def progress(self, what: str, done: float, total: float, note: str = "") -> None:
         self._beat()
 
 

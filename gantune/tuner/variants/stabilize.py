@@ -114,8 +114,8 @@ class _Once(SearchObserver):
             self._said.add(text)
             self._observer.message(text)
 
-    def progress(self, what: str, done: int, total: int) -> None:
-        self._observer.progress(what, done, total)
+    def progress(self, what: str, done: int, total: int, note: str = "") -> None:
+        self._observer.progress(what, done, total, note)
 
     def refresh(self, state: RunState) -> None:
         self._observer.refresh(state)

@@ -59,6 +59,18 @@ def test_in_a_log_a_preparation_has_a_line_a_quarter() -> None:
     ]
 
 
+def test_a_note_is_beside_the_progress() -> None:
+    log, made = console(), terminal()
+    for where in (log, made):
+        with Terminal(where) as shown:
+            for done in (10, 11, 20):  # a note that changes makes no further line
+                shown.progress("training, kimg", done, 40, f"{done}00 images/s")
+    assert written(log).splitlines() == [
+        f"training, kimg: {done} of 40 ({done}00 images/s)" for done in (10, 20)
+    ]
+    assert "1000 images/s" in written(made)
+
+
 def test_a_log_has_a_line_a_minute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
