@@ -147,7 +147,7 @@ def scored(name: str, batch: int, sizes: Sizes, _: object) -> Iterator[Cells]:
             torch.inference_mode(),
         ):
             score()
-            found = speed(score, sizes.seconds)
+            found = speed(score, sizes.seconds / len(PRECISIONS))
         yield {precision: found}
 
 

@@ -163,8 +163,10 @@ class Run:
             self._reported = resumed
             self._clock.resume_from(resumed.seconds)
             self.folder.truncate_after(resumed.kimg)
+            is_over = resumed.kimg >= self.config.kimg
+            text = "nothing is left to train: it has its" if is_over else "resuming from"
+            self._observer.message(f"{text} {resumed.kimg:g} kimg")
             self._replay()
-            self._observer.message(f"resuming from {resumed.kimg:g} kimg")
             return True
         if self._must_resume:
             raise CheckpointError(store.refusal)
