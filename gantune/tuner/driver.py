@@ -5,7 +5,7 @@ for any of these, ``flush_results``. It never waits and starts nothing itself.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from optuna.storages import BaseStorage
@@ -40,6 +40,7 @@ from gantune.tuner.recovery import (
     check_same_study,
     enqueue_start_points,
     recover_outcome,
+    unfinished,
     write_missing_outcomes,
 )
 from gantune.tuner.refusals import Refusals
@@ -99,7 +100,7 @@ class Driver:
         self._pausing: set[str] = set()  # runs that were told to stop, and may go on later
         self._refusals = Refusals()
         self._has_to_wait = False  # until a run reports or ends: engines ask four times a second
-        self._resumed = list(self._unfinished())
+        self._resumed = list(unfinished(space, self._trials, self._finals, self._assignments))
         records = (*self.trials(), *self.finalists())
         self._results.is_behind = write_missing_outcomes(folder, records)
 
@@ -388,21 +389,6 @@ class Driver:
             return
         if not holds_files(self.folder.trial(best.name).external_best):
             self._warnings.best_is_unsaved(best.name)
-
-    def _unfinished(self) -> Iterator[Assignment]:
-        """The runs that an earlier driver left unfinished, each with the config it had."""
-        for record in self.trials():
-            if record.outcome is None and record.budget_kimg:  # it is stored after the parameters
-                yield self._assignments.again(record)
-            elif record.outcome is None:
-                sampler = make_sampler(self.space.sampler, record.number)
-                yield self._assignments.new(self._trials.redraw(record.number, sampler))
-        for record in self.finalists():
-            if record.outcome is None and record.origin is not None and record.seed is not None:
-                run = PlannedFinal(record.origin, record.seed, record.budget_kimg)
-                origin = self.trials()[record.origin]
-                self.space.sample_config(self._finals.trial(record.number))  # what a kill left out
-                yield self._assignments.finalist(record.number, run, origin)
 
     def _study(self, assignment: Assignment) -> Study:
         return self._trials if assignment.kind == "trial" else self._finals

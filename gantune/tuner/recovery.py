@@ -12,7 +12,7 @@ killed search cannot be told from one that ended, or from a new one:
    ``run.json`` and of the study's attributes.
 6. ``enqueue_start_points``: queues the start points that are missing in the study.
 7. ``write_missing_outcomes``: writes outcomes that are in the study and not in the run folder.
-8. The driver hands out unfinished runs again, before any new one (``Driver._unfinished``).
+8. ``unfinished``: the driver hands out unfinished runs again, before any new one.
 9. ``recover_outcome``: a run that has ended in its folder but not in the study is not trained
    again; its outcome is added to the study.
 10. The others resume from their last checkpoint (``gantune.trial``).
@@ -20,7 +20,7 @@ killed search cannot be told from one that ended, or from a new one:
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from optuna.storages import BaseStorage
@@ -31,8 +31,10 @@ from gantune.run_folder.run import RunFolder
 from gantune.space import SearchSpace, load_space, space_differences
 from gantune.trial.records import Assignment, Outcome, TrialRecord
 from gantune.tuner.annotations import annotate_outcome
+from gantune.tuner.assignments import Assignments
+from gantune.tuner.finals.finalists import PlannedFinal
 from gantune.tuner.results import write_outcome
-from gantune.tuner.study import Study
+from gantune.tuner.study import Study, make_sampler
 
 _log = logging.getLogger(__name__)
 
@@ -148,6 +150,23 @@ def write_missing_outcomes(folder: RunFolder, records: Iterable[TrialRecord]) ->
         if not home.has_verdict:
             write_outcome(home, outcome)
     return bool(ended)
+
+
+def unfinished(
+    space: SearchSpace, trials: Study, finals: Study, assignments: Assignments
+) -> Iterator[Assignment]:
+    """The runs that an earlier driver left unfinished, each with the config it had."""
+    for record in trials.records():
+        if record.outcome is None and record.budget_kimg:  # it is stored after the parameters
+            yield assignments.again(record)
+        elif record.outcome is None:
+            sampler = make_sampler(space.sampler, record.number)
+            yield assignments.new(trials.redraw(record.number, sampler))
+    for record in finals.records():
+        if record.outcome is None and record.origin is not None and record.seed is not None:
+            run = PlannedFinal(record.origin, record.seed, record.budget_kimg)
+            space.sample_config(finals.trial(record.number))  # stores what a kill left out
+            yield assignments.finalist(record.number, run, trials.record(record.origin))
 
 
 def recover_outcome(study: Study, folder: RunFolder, assignment: Assignment) -> bool:
