@@ -35,8 +35,7 @@ from gantune.tuner.state import RunReader, RunState, SearchObserver
 _REFRESH_SECONDS = 0.25
 _HEARTBEAT_SECONDS = 60.0
 _QUARTERS = 4
-_PREPARATION_BAR = 30  # characters
-_NARROW_BAR, _WIDE_BAR = 6, 30
+_NARROW_BAR, _WIDE_BAR = 6, 30  # characters
 _OTHER_COLUMNS = 66  # characters of the running table without its bar
 _OTHER_LINES = 12  # of the view without the rows of running trials
 _POLL_SECONDS = 0.25  # between two reads of a run
@@ -85,9 +84,11 @@ class Terminal(SearchObserver):
         if self.is_live:
             if total == 0:
                 self._shown -= _REFRESH_SECONDS  # its only report must not be skipped
-            grid = Table.grid(padding=(0, 2))
-            bar = (_bar(done, total, _PREPARATION_BAR), f"{done:,} of {total:,}") if total else ()
-            grid.add_row(Text(what), *bar, *([Text(note, "dim")] if note else ()))
+            grid, counts = Table.grid(padding=(0, 2)), f"{done:,} of {total:,}"
+            room = self.console.width - len(what) - len(counts) - len(note) - 6
+            bar = _bar(done, total, min(max(room, _NARROW_BAR), _WIDE_BAR))
+            cells = (bar, counts, Text(note, "dim", no_wrap=True))
+            grid.add_row(Text(what), *(cells if total else ()))
             self._show(grid, is_last=done >= max(total, 1))
             return
         if total == 0:
