@@ -108,6 +108,9 @@ def _without_margins(state: RunState, winner: FinalistResult, ties: Sequence[int
         text += _tied(ties) if len(state.ranking) > 1 else ""
         return f"{text}{_failed_start(state)}."
     both = f"({mean} against {format_value(start.mean)})"
+    if max(len(winner.values), len(start.values)) == 1 and start.mean > winner.mean:
+        better = f"{_better(winner.mean, start.mean)} the start recipe {both}"
+        return f"{name} is {better}, on one seed each; more seeds may tell."
     if start.origin in ties:
         others = [origin for origin in ties if origin != start.origin]
         and_others = f" and with {_trials(others)}" if others else ""
