@@ -9,6 +9,7 @@ import optuna
 import pytest
 
 from gantune.scores.score import Score
+from gantune.space import load_space
 from gantune.trial.records import Assignment, Outcome, RungReport
 from gantune.tuner.study import Study, note_attributes, severity
 from tests.tuner.factory import by_lr, get_note, make_driver, play, score, toy_space
@@ -75,6 +76,16 @@ def test_every_sampler_searches_the_whole_budget(tmp_path: Path, name: str) -> N
     play(driver, by_lr)
     drawn = {record.params["generator.lr"] for record in driver.state().trials}
     assert len(drawn) == 14
+
+
+def test_what_the_quasi_random_sequence_lacks_is_drawn_anew_for_each_trial(tmp_path: Path) -> None:
+    """Only some trials have a gradient penalty, and the first one, which sets what it has, none."""
+    space = load_space("gan_landscape", ["sampler.name=qmc", "budget.trials=14"])
+    driver = make_driver(tmp_path, space)
+    play(driver, by_lr)
+    name = "penalties.gradient_penalty.weight"
+    drawn = [r.params[name] for r in driver.trials() if not r.is_start and name in r.params]
+    assert len(drawn) == len(set(drawn)) > 1
 
 
 def test_a_rung_reported_twice_keeps_its_first_score(tmp_path: Path) -> None:
